@@ -1,0 +1,139 @@
+/**
+ * The seams inside the agent: pod workers (pods/, volumes/, streams/) stand on the host rooms (host/, images/, network/).
+ * All paths are below the agent's data folder unless said otherwise.
+ */
+import type { PodSpec } from '../machinery/types.ts';
+
+export interface CommandResult {
+  exitCode: number;
+  /** The signal that ended it, if one did. */
+  signal: string | undefined;
+  /** At most 1 MiB each; the rest is cut. */
+  stdout: string;
+  stderr: string;
+}
+
+export interface CommandOptions {
+  stdin?: string | Uint8Array;
+  env?: Record<string, string>;
+  cwd?: string;
+  /** Default 60,000. The process group gets SIGTERM, then SIGKILL after 2 s. */
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+/** Runs short host commands through one small process started early, so that the agent's heap never slows a fork. */
+export interface Executor {
+  /** Resolves for every exit code; rejects with AgentError 'CommandFailed' only when it cannot be started, or timed out. */
+  run(command: string, args: readonly string[], options?: CommandOptions): Promise<CommandResult>;
+  /** As `run`, but rejects with AgentError 'CommandFailed' (command, exit code, stderr) on a non-zero exit. Gives stdout. */
+  check(command: string, args: readonly string[], options?: CommandOptions): Promise<string>;
+  /**
+   * Starts a process that outlives the agent (conmon): its own session, standard streams on /dev/null. With `syncPipe` an
+   * extra pipe is its file descriptor 3; resolves with the first line it writes there (at most 64 KiB, 60 s), else with ''.
+   */
+  detach(
+    command: string,
+    args: readonly string[],
+    options: { env?: Record<string, string>; cwd?: string; syncPipe?: boolean },
+  ): Promise<{ pid: number; line: string }>;
+  close(): Promise<void>;
+}
+
+/** What an image says about how to run it (OCI image config, the parts used). */
+export interface ImageConfig {
+  entrypoint: string[];
+  cmd: string[];
+  env: string[];
+  workingDir: string;
+  user: string;
+  stopSignal: string;
+}
+
+export interface Image {
+  /** sha256:… of the config: the image id. */
+  id: string;
+  /** Normalized references that name it, for example docker.io/library/nginx:1.25. */
+  references: string[];
+  /** repository@sha256:… where pulled from a registry. */
+  digests: string[];
+  sizeBytes: number;
+  config: ImageConfig;
+  /** Unpacked layer folders, lowest first. */
+  layers: string[];
+}
+
+export interface PullCredentials {
+  username: string;
+  password: string;
+}
+
+export interface ImageStore {
+  list(): Promise<Image[]>;
+  /** By reference in any form users write (nginx, nginx:1.25, registry/x@sha256:…) or by id. */
+  find(reference: string): Promise<Image | undefined>;
+  /** Pulls over HTTPS (or HTTP for registries configured as insecure). Concurrent pulls of one reference share the work. AgentError 'ImagePull' | 'InvalidImageName'. */
+  pull(reference: string, credentials: PullCredentials | undefined, signal: AbortSignal): Promise<Image>;
+  /** From an OCI or Docker archive (tar, may be gzipped). Gives the images it held. */
+  importArchive(file: string, signal: AbortSignal): Promise<Image[]>;
+  remove(reference: string): Promise<void>;
+  /**
+   * Mounts a container's root (overlay of the layers and a fresh read-write layer) and returns the mount point.
+   * `inUse` images are never removed. Idempotent for one container id.
+   */
+  mountRoot(containerId: string, image: Image): Promise<string>;
+  /** Unmounts and removes the read-write layer. Idempotent. */
+  removeRoot(containerId: string): Promise<void>;
+}
+
+export interface PodNetworkSetup {
+  /** For example 10.42.1.7. */
+  ip: string;
+}
+
+export interface PodNetwork {
+  /** Makes bridge, VXLAN, forwarding for this node's range. Idempotent; adopts what is there. */
+  start(podCidr: string, nodeIp: string): Promise<void>;
+  /** Other nodes: routes, forwarding entries. Called with the complete list whenever it changes. */
+  setPeers(peers: { nodeName: string; nodeIp: string; podCidr: string }[]): Promise<void>;
+  /** veth, address, routes into the pod's network namespace. Idempotent per pod uid; the address survives restarts of the agent. */
+  attach(podUid: string, netnsFile: string): Promise<PodNetworkSetup>;
+  /** Removes the veth and frees the address. Idempotent. */
+  detach(podUid: string): Promise<void>;
+  /** Takes away everything that belongs to pods not in `podUids`. */
+  sweep(podUids: ReadonlySet<string>): Promise<void>;
+  /** Removes bridge, VXLAN and rules: the machine is as before start(). */
+  stop(): Promise<void>;
+}
+
+/** Cgroup limits of a pod or container, from requests and limits. */
+export interface CgroupLimits {
+  cpuShares: number;
+  /** Left out: no quota. Microseconds in 100 ms. */
+  cpuQuotaMicros?: number;
+  memoryLimitBytes?: number;
+  pidsLimit?: number;
+}
+
+export interface Cgroups {
+  readonly version: 1 | 2;
+  /** Makes the tree `<root>/<qos>/pod<uid>` with limits; gives the cgroupsPath parent for the runtime. Idempotent. */
+  ensurePod(
+    podUid: string,
+    qos: NonNullable<import('../machinery/types.ts').PodStatus['qosClass']>,
+    limits: CgroupLimits,
+  ): Promise<string>;
+  removePod(podUid: string): Promise<void>;
+  /** Usage of the whole pod. Working set = usage − inactive_file. */
+  podUsage(podUid: string): Promise<{ cpuNanos: number; memoryWorkingSetBytes: number } | undefined>;
+  /** Pods that have a cgroup below our root. */
+  list(): Promise<string[]>;
+  /** A cgroup of its own for monitors (conmon), and for the daemon itself. */
+  readonly monitorParent: string;
+  /** Puts a process into the monitor cgroup. */
+  addMonitor(pid: number): Promise<void>;
+  /** Removes our root: only when nothing runs in it. */
+  removeAll(): Promise<void>;
+}
+
+export type PodResourceNeeds = (spec: PodSpec) => { cpuMilli: number; memoryBytes: number; ephemeralStorageBytes: number };

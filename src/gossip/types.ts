@@ -1,0 +1,40 @@
+/** Heartbeats and verdicts. Pure data: transport carries them, `node` gives them a clock. */
+
+export interface Resources {
+  /** Thousandths of a core. */
+  cpuMilli: number;
+  memoryBytes: number;
+  ephemeralStorageBytes: number;
+  pods: number;
+}
+
+export interface Heartbeat {
+  peer: string;
+  nodeName: string;
+  /** Start of this daemon, milliseconds of wall time; a later incarnation replaces an earlier one. */
+  incarnation: number;
+  /** 1, 2, 3, … within the incarnation. */
+  sequence: number;
+  /** Where other peers reach this one. */
+  addresses: string[];
+  capacity: Resources;
+  allocatable: Resources;
+  /** Sum of the reservations in the agent's ledger. */
+  reserved: Resources;
+  usage: { cpuMilli: number; memoryBytes: number; load1: number };
+  /** False when the agent process does not answer. */
+  agentReady: boolean;
+  /** What this peer itself has heard: for each other peer the milliseconds since its last heartbeat. Evidence for others. */
+  heardMs: Record<string, number>;
+}
+
+export type Verdict = 'alive' | 'suspect' | 'dead';
+
+export interface MemberView {
+  heartbeat: Heartbeat;
+  verdict: Verdict;
+  /** Monotonic time of the local clock at the last new heartbeat. */
+  lastHeardMs: number;
+  /** Peers whose evidence agrees with the suspicion. */
+  accusers: string[];
+}

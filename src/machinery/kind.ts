@@ -1,0 +1,89 @@
+/**
+ * What a kind is, as a declaration. One file per kind in api/kinds holds one of these; the generic machinery does the rest:
+ * routing, discovery, OpenAPI, storage, watches, patches, tables.
+ */
+import type { FieldError } from './status.ts';
+import type { KubeObject, Scale } from './types.ts';
+
+export type Verb = 'create' | 'get' | 'list' | 'watch' | 'update' | 'patch' | 'delete' | 'deletecollection';
+
+export interface KindVersion {
+  /** For example `v1`. */
+  name: string;
+  /** Name of the schema in the generated set, for example `v1.Pod` or `apps.v1.Deployment`. */
+  schema: string;
+  /** Leave out when the form is that of the storage version. */
+  toStorage?(object: KubeObject): KubeObject;
+  fromStorage?(object: KubeObject): KubeObject;
+  /** Sent as a Warning header with every request, for example `extensions/v1beta1 Deployment is deprecated; use apps/v1`. */
+  deprecation?: string;
+}
+
+/** One column of `kubectl get`. */
+export interface Column<T> {
+  name: string;
+  type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  /** 'name' for the name column. */
+  format?: string;
+  description?: string;
+  /** 0 always shown, 1 with -o wide. */
+  priority?: 0 | 1;
+  /** The cell. `nowMs` is wall time, for ages. */
+  cell(object: T, nowMs: number): string | number | boolean | null;
+}
+
+/** What a write may ask of its surroundings. All values that are not in the object come from here. */
+export interface WriteContext {
+  nowMs: number;
+  /** True on the first write of an object. */
+  creating: boolean;
+}
+
+export interface ScaleMapping<T> {
+  get(object: T): Scale;
+  /** Sets the wanted number in place. */
+  setReplicas(object: T, replicas: number): void;
+}
+
+export interface KindDefinition<T extends KubeObject = KubeObject> {
+  group: string;
+  kind: string;
+  /** Plural, the name in URLs and keys. */
+  plural: string;
+  singular: string;
+  shortNames?: string[];
+  categories?: string[];
+  namespaced: boolean;
+  /** Newest first; the first is preferred and is the one that is stored. */
+  versions: [KindVersion, ...KindVersion[]];
+  /** Left out: all eight. */
+  verbs?: Verb[];
+  /** The kind has a status that only `/status` may change (and then nothing else). */
+  hasStatus: boolean;
+  /** Further subresources that `api` serves for this kind: 'log', 'exec', 'attach', 'portforward', 'binding', 'eviction', … */
+  subresources?: string[];
+  scale?: ScaleMapping<T>;
+  /** A PUT to a name that does not exist creates it. */
+  createOnUpdate?: boolean;
+  /** The spec-like fields whose change increases metadata.generation. Left out: ['spec']; [] for kinds without generation. */
+  generationFields?: string[];
+
+  /** Fills in defaults, in place. Runs on every create and update, must be idempotent. */
+  setDefaults(object: T): void;
+  /** Last changes before validation, in place: drop what the caller may not set. `previous` is missing on create. */
+  prepare?(next: T, previous: T | undefined, context: WriteContext): void;
+  validate(object: T): FieldError[];
+  /** What may not change. Runs after `validate`. */
+  validateUpdate?(next: T, previous: T): FieldError[];
+  /** Runs on `/status` writes. */
+  validateStatusUpdate?(next: T, previous: T): FieldError[];
+
+  /** Seconds of grace when this object is deleted; 0 or missing: deleted at once. `requested` comes from the caller. */
+  gracePeriodSeconds?(object: T, requested: number | undefined): number;
+  /** Used when the caller names no propagation policy. Left out: Background. */
+  defaultPropagation?: 'Background' | 'Orphan';
+
+  columns: Column<T>[];
+  /** Field selectors besides metadata.name and metadata.namespace. */
+  selectableFields?: Record<string, (object: T) => string>;
+}
