@@ -137,3 +137,27 @@ export interface Cgroups {
 }
 
 export type PodResourceNeeds = (spec: PodSpec) => { cpuMilli: number; memoryBytes: number; ephemeralStorageBytes: number };
+
+/** Everything the agent process is told at start; JSON in its first argument. */
+export interface AgentOptions {
+  nodeName: string;
+  /** The address by which other machines reach this one. */
+  nodeIp: string;
+  /** Journal, images, pods, logs live below it. */
+  dataDir: string;
+  /** Unix socket of the API on this machine. */
+  apiSocket: string;
+  /** Unix socket that the agent serves. */
+  agentSocket: string;
+  /** Name of this node's cgroup below each controller's root, for example `kontiki` or `kontiki-lab/peer-1`. */
+  cgroupRoot: string;
+  runtime: 'runc' | 'crun';
+  insecureRegistries: string[];
+  /** Kept for the system: subtracted from capacity to give allocatable. */
+  systemReserved: { cpuMilli: number; memoryBytes: number };
+  /** Overrides what the machine shows (several peers on one machine). */
+  capacity?: { cpuMilli?: number; memoryBytes?: number };
+  podsMax: number;
+  labels: Record<string, string>;
+  logLevel: 'debug' | 'info' | 'warn' | 'error';
+}

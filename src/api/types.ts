@@ -1,0 +1,70 @@
+/** The seams of the API endpoint: what it needs from the node that runs it, and how its parts meet. */
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Random } from '../lib/random.ts';
+import type { Client } from '../machinery/client.ts';
+import type { KindDefinition } from '../machinery/kind.ts';
+import type { NodeHealth } from '../machinery/node-health.ts';
+import type { Pod } from '../machinery/types.ts';
+import type { ClusterStore } from '../store/types.ts';
+
+/** Who makes a request. From the client certificate: CN is the name, each O a group. */
+export interface User {
+  name: string;
+  groups: string[];
+}
+
+/** Opens byte streams to the HTTP server of a node's agent, wherever it runs. */
+export interface AgentConnector {
+  /** Rejects with StatusError 503 when that node cannot be reached. */
+  connect(nodeName: string, signal: AbortSignal): Promise<Duplex>;
+}
+
+export interface ApiOptions {
+  store: ClusterStore;
+  kinds: KindDefinition[];
+  agents: AgentConnector;
+  nodeHealth: NodeHealth;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  /** For example 10.43.0.0/16. */
+  serviceCidr: string;
+  /** Inclusive. */
+  nodePortRange: { from: number; to: number };
+}
+
+export interface TlsFiles {
+  /** PEM. Clients that bring a certificate signed by `ca` are users; others are anonymous. */
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+export interface Api {
+  /** Acts as `user`; default is the system itself (group system:masters). */
+  client(user?: User): Client;
+  /** HTTPS, HTTP/2 and 1.1. Gives the port. */
+  listen(options: { host: string; port: number; tls: TlsFiles }): Promise<number>;
+  /** Plain HTTP/1.1 on a Unix socket (mode 0600); every request is by `user`. */
+  listenSocket(path: string, user: User): Promise<void>;
+  /** Creates what clients expect to be there (namespaces, the kubernetes service). Run by the leader, idempotent. */
+  bootstrap(signal: AbortSignal): Promise<void>;
+  /** Stops listening, ends watches and streams. */
+  close(): Promise<void>;
+}
+
+/**
+ * One request for a pod's stream after routing, authentication and authorization. The pod is scheduled (it has a nodeName).
+ * The handler owns the socket: it answers the upgrade (WebSocket or SPDY/3.1) or an error itself.
+ */
+export interface PodStreamRequest {
+  kind: 'exec' | 'attach' | 'portforward';
+  pod: Pod;
+  request: IncomingMessage;
+  socket: Duplex;
+  head: Buffer;
+  query: URLSearchParams;
+}
