@@ -1,0 +1,31 @@
+/** Small state files that are either the old or the new one, also after a crash of the machine. */
+import { open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { errorCode } from '../../lib/errors.ts';
+
+/** Writes beside the file, flushes, renames. Two writers of one file must not run at once. */
+export async function writeAtomic(file: string, content: string): Promise<void> {
+  const temporary = `${file}.new`;
+  const handle = await open(temporary, 'w', 0o600);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rename(temporary, file);
+  const folder = await open(dirname(file));
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** The text of the file; undefined when there is none. */
+export async function readOptional(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error) => {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  });
+}

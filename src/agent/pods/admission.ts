@@ -1,0 +1,31 @@
+/** Whether this machine takes a pod up. Pure but for the ledger; the words are those Kubernetes users know. */
+import type { Node, Pod } from '../../machinery/types.ts';
+import type { Ledger, Shortage } from './ledger.ts';
+import { podRequests } from './needs.ts';
+
+export interface Refusal {
+  reason: string;
+  message: string;
+}
+
+/** Reserves what the pod needs, or says why not. The refusal is final: the pod's phase becomes Failed. */
+export function admit(pod: Pod, node: Pick<Node, 'metadata'>, ledger: Ledger): Refusal | undefined {
+  const spec = pod.spec!;
+  const labels = node.metadata.labels ?? {};
+  const wanted = Object.entries(spec.nodeSelector ?? {});
+  if (wanted.some(([key, value]) => labels[key] !== value)) {
+    return { reason: 'NodeAffinity', message: 'Pod was rejected: Predicate NodeAffinity failed' };
+  }
+  if (spec.shareProcessNamespace) {
+    return {
+      reason: 'UnsupportedOption',
+      message: 'Pod was rejected: spec.shareProcessNamespace is not supported by this version of the agent',
+    };
+  }
+  const shortage = ledger.reserve(pod.metadata.uid!, podRequests(spec));
+  return shortage && { reason: `OutOf${shortage.resource}`, message: shortageMessage(shortage) };
+}
+
+function shortageMessage({ resource, requested, used, capacity }: Shortage): string {
+  return `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;
+}

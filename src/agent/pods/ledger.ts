@@ -1,0 +1,78 @@
+/**
+ * Reservations of this machine's resources, one per pod, from admission until everything of the pod is gone. The ledger
+ * decides admission here (the scheduler only proposes) and is what heartbeats report as reserved.
+ */
+import type { PodNeeds } from './needs.ts';
+
+export interface Capacity {
+  cpuMilli: number;
+  memoryBytes: number;
+  ephemeralStorageBytes: number;
+  pods: number;
+}
+
+export interface Shortage {
+  /** As in `OutOfcpu`. */
+  resource: 'cpu' | 'memory' | 'ephemeral-storage' | 'pods';
+  requested: number;
+  used: number;
+  capacity: number;
+}
+
+export class Ledger {
+  #capacity: Capacity;
+  readonly #held = new Map<string, PodNeeds>();
+
+  constructor(allocatable: Capacity) {
+    this.#capacity = allocatable;
+  }
+
+  setAllocatable(allocatable: Capacity): void {
+    this.#capacity = allocatable;
+  }
+
+  get allocatable(): Capacity {
+    return this.#capacity;
+  }
+
+  /** Sum of all reservations. */
+  reserved(): Capacity {
+    const sum: Capacity = { cpuMilli: 0, memoryBytes: 0, ephemeralStorageBytes: 0, pods: this.#held.size };
+    for (const needs of this.#held.values()) {
+      sum.cpuMilli += needs.cpuMilli;
+      sum.memoryBytes += needs.memoryBytes;
+      sum.ephemeralStorageBytes += needs.ephemeralStorageBytes;
+    }
+    return sum;
+  }
+
+  /** Holds `needs` for the pod, or says what is missing. A pod that already holds a reservation keeps it. */
+  reserve(podUid: string, needs: PodNeeds): Shortage | undefined {
+    if (this.#held.has(podUid)) return undefined;
+    const used = this.reserved();
+    const { cpuMilli, memoryBytes, ephemeralStorageBytes, pods } = this.#capacity;
+    const checks: Shortage[] = [
+      { resource: 'pods', requested: 1, used: used.pods, capacity: pods },
+      { resource: 'cpu', requested: needs.cpuMilli, used: used.cpuMilli, capacity: cpuMilli },
+      { resource: 'memory', requested: needs.memoryBytes, used: used.memoryBytes, capacity: memoryBytes },
+      {
+        resource: 'ephemeral-storage',
+        requested: needs.ephemeralStorageBytes,
+        used: used.ephemeralStorageBytes,
+        capacity: ephemeralStorageBytes,
+      },
+    ];
+    const shortage = checks.find(({ requested, used, capacity }) => requested > 0 && used + requested > capacity);
+    if (!shortage) this.#held.set(podUid, needs);
+    return shortage;
+  }
+
+  /** For pods that already run here: the reservation stands whatever the capacity says now. */
+  adopt(podUid: string, needs: PodNeeds): void {
+    this.#held.set(podUid, needs);
+  }
+
+  release(podUid: string): void {
+    this.#held.delete(podUid);
+  }
+}

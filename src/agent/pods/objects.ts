@@ -1,0 +1,131 @@
+/**
+ * ConfigMaps and Secrets that pods of this machine refer to, each watched by name for as long as a pod needs it: changes
+ * arrive within moments, and a short absence of the API does not stop a container from being restarted. An agent never
+ * reads objects that none of its pods names.
+ */
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Random } from '../../lib/random.ts';
+import type { Client } from '../../machinery/client.ts';
+import { Informer } from '../../machinery/informer.ts';
+import { configMaps, type Resource, secrets } from '../../machinery/resources.ts';
+import type { ConfigMap, KubeObject, Pod, PodSpec, Secret } from '../../machinery/types.ts';
+
+export interface ObjectsOptions {
+  client: Client;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+}
+
+interface Entry {
+  informer: Informer<KubeObject>;
+  abort: AbortController;
+  listeners: Set<() => void>;
+}
+
+/** Names of the objects a pod refers to. */
+export interface References {
+  configMaps: Set<string>;
+  secrets: Set<string>;
+}
+
+/** The objects of one pod. */
+export interface PodObjects {
+  configMap(name: string): ConfigMap | undefined;
+  secret(name: string): Secret | undefined;
+  /** Resolves when every object has been looked up at least once. */
+  synced(signal: AbortSignal): Promise<void>;
+  /** Ends the watches that no other pod needs. */
+  release(): void;
+}
+
+export class Objects {
+  readonly #options: ObjectsOptions;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(options: ObjectsOptions) {
+    this.#options = options;
+  }
+
+  /** Holds all that `pod` refers to; `onChange` is called when one of them changes. */
+  hold(pod: Pod, onChange: () => void): PodObjects {
+    const namespace = pod.metadata.namespace ?? '';
+    const names = referencesOf(pod.spec!);
+    const held: [Resource, string][] = [
+      ...[...names.configMaps].map((name): [Resource, string] => [configMaps, name]),
+      ...[...names.secrets].map((name): [Resource, string] => [secrets, name]),
+    ];
+    const entries = held.map(([resource, name]) => this.#acquire(resource, namespace, name, onChange));
+    const find = <T extends KubeObject>(resource: Resource<T>, name: string) =>
+      this.#entries.get(keyOf(resource, namespace, name))?.informer.get(namespace, name) as T | undefined;
+    return {
+      configMap: (name) => find(configMaps, name),
+      secret: (name) => find(secrets, name),
+      synced: async (signal) => {
+        await Promise.all(entries.map(({ informer }) => informer.synced(signal)));
+      },
+      release: () => {
+        for (const [resource, name] of held) this.#release(keyOf(resource, namespace, name), onChange);
+      },
+    };
+  }
+
+  #acquire(resource: Resource, namespace: string, name: string, onChange: () => void): Entry {
+    const key = keyOf(resource, namespace, name);
+    let entry = this.#entries.get(key);
+    if (!entry) {
+      const informer = new Informer({ ...this.#options, resource, namespace, fieldSelector: `metadata.name=${name}` });
+      const created: Entry = { informer, abort: new AbortController(), listeners: new Set() };
+      informer.onChange(() => {
+        for (const listener of created.listeners) listener();
+      });
+      void informer.start(created.abort.signal);
+      this.#entries.set(key, created);
+      entry = created;
+    }
+    entry.listeners.add(onChange);
+    return entry;
+  }
+
+  #release(key: string, onChange: () => void): void {
+    const entry = this.#entries.get(key);
+    if (!entry) return;
+    entry.listeners.delete(onChange);
+    if (entry.listeners.size > 0) return;
+    entry.abort.abort(new Error('no pod needs it any more'));
+    this.#entries.delete(key);
+  }
+}
+
+function keyOf(resource: { resource: string }, namespace: string, name: string): string {
+  return `${resource.resource}/${namespace}/${name}`;
+}
+
+/** Every ConfigMap and Secret a pod's volumes, environment and pull secrets name. Pure. */
+export function referencesOf(spec: PodSpec): References {
+  const found: References = { configMaps: new Set(), secrets: new Set() };
+  const add = (set: Set<string>, name: string | undefined) => {
+    if (name) set.add(name);
+  };
+  for (const volume of spec.volumes ?? []) {
+    add(found.configMaps, volume.configMap?.name);
+    add(found.secrets, volume.secret?.secretName);
+    for (const source of volume.projected?.sources ?? []) {
+      add(found.configMaps, source.configMap?.name);
+      add(found.secrets, source.secret?.name);
+    }
+  }
+  for (const container of [...spec.containers, ...(spec.initContainers ?? [])]) {
+    for (const source of container.envFrom ?? []) {
+      add(found.configMaps, source.configMapRef?.name);
+      add(found.secrets, source.secretRef?.name);
+    }
+    for (const { valueFrom } of container.env ?? []) {
+      add(found.configMaps, valueFrom?.configMapKeyRef?.name);
+      add(found.secrets, valueFrom?.secretKeyRef?.name);
+    }
+  }
+  for (const { name } of spec.imagePullSecrets ?? []) add(found.secrets, name);
+  return found;
+}

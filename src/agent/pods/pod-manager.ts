@@ -1,0 +1,148 @@
+/**
+ * The pods of this machine: one worker each, found again on disk after a restart, told of changes by a watch on the API. What
+ * belongs to no pod is removed, but only after the API has said which pods there are.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errorCode } from '../../lib/errors.ts';
+import type { Random } from '../../lib/random.ts';
+import { Informer } from '../../machinery/informer.ts';
+import { pods } from '../../machinery/resources.ts';
+import type { Pod } from '../../machinery/types.ts';
+import { isAgentError } from '../errors.ts';
+import { podPaths, readRecord } from './record.ts';
+import type { PodServices } from './services.ts';
+import { removeLeftover } from './teardown.ts';
+import { PodWorker } from './worker.ts';
+
+/** Pods that went lately: a late event must not bring one back. */
+const finishedMax = 1_000;
+const leftoverRetryMs = 10_000;
+
+export class PodManager {
+  readonly #services: PodServices;
+  readonly #informer: Informer<Pod>;
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #finished = new Set<string>();
+  readonly #stop = new AbortController();
+  #running: Promise<void>[] = [];
+
+  constructor(services: PodServices, random: Random) {
+    this.#services = services;
+    const { client, clock, logger, options } = services;
+    this.#informer = new Informer({
+      client,
+      clock,
+      random,
+      logger,
+      resource: pods,
+      fieldSelector: `spec.nodeName=${options.nodeName}`,
+    });
+  }
+
+  /** Takes up what is on disk, then follows the API. Resolves when the adopted workers run. */
+  async start(): Promise<void> {
+    const leftovers = await this.#adoptAll();
+    this.#informer.onChange(({ type, object, previous }) => {
+      if (previous && previous.metadata.uid !== object.metadata.uid) this.#workers.get(previous.metadata.uid!)?.removed();
+      if (type === 'deleted') this.#workers.get(object.metadata.uid!)?.removed();
+      else this.#seen(object);
+    });
+    this.#running = [this.#informer.start(this.#stop.signal), this.#sweep(leftovers)];
+  }
+
+  /** Ends all workers; containers run on. */
+  async stop(): Promise<void> {
+    this.#stop.abort(new Error('the agent stops'));
+    await Promise.all([...this.#workers.values()].map((worker) => worker.shutDown()));
+    await Promise.all(this.#running);
+  }
+
+  /** The worker of a pod by its name. When one is going and another came under the same name: the newer. */
+  find(namespace: string, name: string): PodWorker | undefined {
+    const named = [...this.#workers.values()].filter(
+      ({ pod }) => pod.metadata.namespace === namespace && pod.metadata.name === name,
+    );
+    return named.at(-1);
+  }
+
+  get count(): number {
+    return this.#workers.size;
+  }
+
+  #seen(pod: Pod): void {
+    const uid = pod.metadata.uid!;
+    if (this.#finished.has(uid) || this.#stop.signal.aborted) return;
+    const worker = this.#workers.get(uid);
+    if (worker) worker.update(pod);
+    else this.#add(new PodWorker({ pod, services: this.#services }));
+  }
+
+  #add(worker: PodWorker): void {
+    this.#workers.set(worker.uid, worker);
+    worker.start();
+    void worker.finished.then(() => {
+      if (this.#stop.signal.aborted) return;
+      this.#workers.delete(worker.uid);
+      this.#finished.add(worker.uid);
+      if (this.#finished.size > finishedMax) this.#finished.delete(this.#finished.values().next().value!);
+    });
+  }
+
+  /** Gives the uids of folders whose record cannot be used. */
+  async #adoptAll(): Promise<string[]> {
+    const { options, logger } = this.#services;
+    const unusable: string[] = [];
+    for (const uid of await podFolders(options.dataDir)) {
+      try {
+        const record = await readRecord(podPaths(options.dataDir, uid).state);
+        if (record?.pod.metadata.uid === uid) this.#add(new PodWorker({ pod: record.pod, record, services: this.#services }));
+        else unusable.push(uid);
+      } catch (error) {
+        if (!isAgentError(error, 'CorruptState')) throw error;
+        logger.error({ error, uid }, 'the record of a pod cannot be read; the pod is removed');
+        unusable.push(uid);
+      }
+    }
+    return unusable;
+  }
+
+  /** Waits for the API's word, then ends workers of pods it does not have and removes what no worker owns. */
+  async #sweep(leftovers: string[]): Promise<void> {
+    const signal = this.#stop.signal;
+    try {
+      await this.#informer.synced(signal);
+    } catch {
+      // Only the end of the agent ends the waiting.
+      return;
+    }
+    const known = new Set(this.#informer.list().map(({ metadata }) => metadata.uid!));
+    for (const worker of this.#workers.values()) if (!known.has(worker.uid)) worker.removed();
+    const owned = new Set([...this.#workers.keys(), ...known]);
+    const orphans = new Set([...leftovers, ...(await this.#services.cgroups.list())].filter((uid) => !owned.has(uid)));
+    for (const uid of orphans) await this.#removeLeftover(uid);
+    await this.#services.network.sweep(owned);
+  }
+
+  async #removeLeftover(uid: string): Promise<void> {
+    const { logger, clock } = this.#services;
+    logger.info({ uid }, 'removing what is left of a pod');
+    try {
+      await removeLeftover(this.#services, uid);
+    } catch (error) {
+      logger.warn({ error, uid }, 'leftovers of a pod not removed, trying again');
+      clock.setTimer(leftoverRetryMs, () => {
+        if (!this.#stop.signal.aborted) void this.#removeLeftover(uid);
+      });
+    }
+  }
+}
+
+async function podFolders(dataDir: string): Promise<string[]> {
+  try {
+    return (await readdir(join(dataDir, 'pods'), { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return [];
+    throw error;
+  }
+}

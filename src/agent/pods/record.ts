@@ -1,0 +1,117 @@
+/**
+ * What the agent knows of a pod on this machine: the pod as last seen, what was made for it, each container's current and
+ * last run. It is one JSON file per pod, written whole and renamed into place after every change that a new agent process
+ * must know, so that containers are adopted and never started twice.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorMessage } from '../../lib/errors.ts';
+import type { Pod, PodStatus } from '../../machinery/types.ts';
+import { AgentError } from '../errors.ts';
+
+/** How a run ended. */
+export interface RunExit {
+  code: number;
+  reason: string;
+  message?: string;
+  finishedAtMs: number;
+}
+
+/** One run of a container: attempt 0, 1, 2, … */
+export interface ContainerRun {
+  /** The runtime's container id; a function of pod, container and attempt. */
+  id: string;
+  attempt: number;
+  /** The reference in the spec, and the id and repository digest of what it stood for. */
+  image: string;
+  imageId: string;
+  /** 'creating' until the runtime has started it: an agent that finds this removes it and starts the attempt again. */
+  state: 'creating' | 'running' | 'exited';
+  startedAtMs: number;
+  /** What ends it politely: `STOPSIGNAL` of the image or SIGTERM. */
+  stopSignal: string;
+  pid?: number;
+  /** Start time of `pid` in clock ticks since boot: tells it from a later process with the same number. */
+  pidStart?: string;
+  exit?: RunExit;
+}
+
+export interface ContainerRecord {
+  current?: ContainerRun;
+  /** The run before the current one. */
+  last?: ContainerRun;
+  /** Delay before the next restart, and when it was last raised. See back-off.ts. */
+  backOffMs?: number;
+  backOffRaisedAtMs?: number;
+}
+
+export interface PodRecord {
+  version: 1;
+  pod: Pod;
+  /** Set once, when the pod was taken up. */
+  startTime: string;
+  /** Why this machine refused the pod, or ended it (deadline). The phase is then Failed for good. */
+  failed?: { reason: string; message: string };
+  /** True from the first sandbox on. */
+  hadSandbox: boolean;
+  ip?: string;
+  containers: Record<string, ContainerRecord>;
+  /** The status computed last: keeps the transition times of conditions. */
+  status?: PodStatus;
+  /** True when nothing runs any more and all but logs has been taken down. */
+  ended: boolean;
+}
+
+const fileName = 'state.json';
+
+/** The same for the same attempt, so that an agent that died in the middle finds what it had begun. */
+export function containerId(podUid: string, container: string, attempt: number): string {
+  return createHash('sha256').update(`${podUid}/${container}/${attempt}`).digest('hex');
+}
+
+/** Folder of one pod. Names that start with `_` or hold a dot can never be a container's, which has its logs in NAME/. */
+export function podPaths(dataDir: string, podUid: string) {
+  const dir = join(dataDir, 'pods', podUid);
+  return {
+    dir,
+    state: join(dir, fileName),
+    netns: join(dir, '_ns', 'net'),
+    ipcns: join(dir, '_ns', 'ipc'),
+    utsns: join(dir, '_ns', 'uts'),
+    shm: join(dir, '_shm'),
+    files: join(dir, '_files'),
+    volumes: join(dir, '_volumes'),
+    subPaths: join(dir, '_subpaths'),
+    bundle: (container: string, attempt: number) => join(dir, '_run', `${container}-${attempt}`),
+    subPathsOf: (container: string, attempt: number) => join(dir, '_subpaths', `${container}-${attempt}`),
+    log: (container: string, attempt: number) => join(dir, container, `${attempt}.log`),
+  };
+}
+export type PodPaths = ReturnType<typeof podPaths>;
+
+/** Writes the whole record: a reader sees the old or the new one. */
+export async function writeRecord(file: string, record: PodRecord): Promise<void> {
+  const temporary = `${file}.new`;
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  await writeFile(temporary, JSON.stringify(record), { mode: 0o600 });
+  await rename(temporary, file);
+}
+
+/** AgentError 'CorruptState' when the file does not hold a record; undefined when there is none. */
+export async function readRecord(file: string): Promise<PodRecord | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    const record = JSON.parse(text) as PodRecord;
+    if (record.version !== 1 || typeof record.pod?.metadata?.uid !== 'string') throw new Error('not a pod record');
+    return record;
+  } catch (error) {
+    throw new AgentError('CorruptState', `${file}: ${errorMessage(error)}`, { file }, error);
+  }
+}

@@ -1,0 +1,42 @@
+/** What every pod worker stands on: the doors of the host rooms and of the cluster, put together once in agent.ts. */
+import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/logger.ts';
+import type { Client } from '../../machinery/client.ts';
+import type { KubeObject, Node } from '../../machinery/types.ts';
+import type { ContainerRuntime } from '../runtime/container-runtime.ts';
+import type { HostDevice } from '../runtime/spec.ts';
+import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from '../types.ts';
+import type { ExitWatch } from './exit-watch.ts';
+import type { Ledger } from './ledger.ts';
+import type { Objects } from './objects.ts';
+
+/** As EventRecorder of the machinery: never throws, never waits. */
+export interface PodEvents {
+  record(about: KubeObject, type: 'Normal' | 'Warning', reason: string, message: string, fieldPath?: string): void;
+}
+
+export interface PodServices {
+  options: AgentOptions;
+  client: Client;
+  clock: Clock;
+  logger: Logger;
+  events: PodEvents;
+  executor: Executor;
+  cgroups: Cgroups;
+  images: ImageStore;
+  network: PodNetwork;
+  /** Resolves when the pod network has been started; rejects with the signal's reason. */
+  networkReady(signal: AbortSignal): Promise<void>;
+  runtime: ContainerRuntime;
+  exits: ExitWatch;
+  objects: Objects;
+  ledger: Ledger;
+  /** This machine's Node as last seen. */
+  node(): Pick<Node, 'metadata'>;
+  /** `CAP_…` names of this process's bounding set. */
+  bounding: ReadonlySet<string>;
+  hostDevices(): Promise<HostDevice[]>;
+  machineMemoryBytes: number;
+  /** Environment variables that tell of services, for pods of a namespace. */
+  serviceLinks(namespace: string, all: boolean): ReadonlyMap<string, string>;
+}

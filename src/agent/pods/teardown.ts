@@ -1,0 +1,44 @@
+/** Takes down what the agent made for a pod on this machine. Every part is idempotent, so a teardown cut short is begun again. */
+import { rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Pod } from '../../machinery/types.ts';
+import { removeTree } from '../volumes/mounts.ts';
+import { releaseRun } from './container-launch.ts';
+import { containerId, type PodPaths, type PodRecord, podPaths } from './record.ts';
+import type { PodServices } from './services.ts';
+
+/** All but the folder with record and logs. Nothing of the pod may run any more. */
+export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPaths, record: PodRecord): Promise<void> {
+  const { network, cgroups, executor, images } = services;
+  const uid = pod.metadata.uid!;
+  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  for (const { name } of containers) {
+    const state = record.containers[name];
+    for (const run of [state?.last, state?.current]) if (run) await releaseRun({ services, paths }, name, run);
+    // A root may have been mounted for a run that was never recorded.
+    const next = state?.current ? state.current.attempt + 1 : 0;
+    await images.removeRoot(containerId(uid, name, next));
+  }
+  if (record.hadSandbox && !pod.spec?.hostNetwork) await network.detach(uid);
+  await removeTree(dirname(paths.netns), executor);
+  for (const dir of [paths.shm, paths.volumes, paths.subPaths]) await removeTree(dir, executor);
+  await rm(paths.files, { recursive: true, force: true });
+  await cgroups.removePod(uid);
+}
+
+/**
+ * Removes everything of a pod whose record is missing or unreadable: its containers are known to the runtime by the folder of
+ * their bundle.
+ */
+export async function removeLeftover(services: PodServices, podUid: string): Promise<void> {
+  const { runtime, images, network, cgroups, executor } = services;
+  const { dir } = podPaths(services.options.dataDir, podUid);
+  for (const { id, bundle } of await runtime.list()) {
+    if (!bundle.startsWith(join(dir, '/'))) continue;
+    await runtime.delete(id);
+    await images.removeRoot(id);
+  }
+  await network.detach(podUid);
+  await removeTree(dir, executor);
+  await cgroups.removePod(podUid);
+}

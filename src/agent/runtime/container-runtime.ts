@@ -1,0 +1,182 @@
+/**
+ * Containers through the OCI command line under conmon, one monitor per container. conmon holds the standard streams, writes
+ * the log, and leaves the exit code in a file, so all of it outlives the agent. The command line was measured; the sequence
+ * is create (conmon runs the runtime's create and reports the pid), start, wait for the exit file, delete.
+ */
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorCode } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { AgentError } from '../errors.ts';
+import type { Cgroups, Executor } from '../types.ts';
+import { type ProcessIdentity, processStart } from './process-identity.ts';
+import type { OciSpec } from './spec.ts';
+
+export interface ContainerRuntimeOptions {
+  executor: Executor;
+  cgroups: Cgroups;
+  runtime: 'runc' | 'crun';
+  dataDir: string;
+  logger: Logger;
+}
+
+export interface CreateOptions {
+  id: string;
+  /** Folder for config.json, pid files, sockets of this run. Made here. */
+  bundle: string;
+  logFile: string;
+  spec: OciSpec;
+  /** Keeps standard input open for attach. */
+  stdin: boolean;
+  /** Closes it when the first attached client goes. */
+  stdinOnce: boolean;
+}
+
+/** How the monitor saw the end. */
+export interface MonitorExit {
+  code: number;
+  /** The kernel killed a process of the container for memory. */
+  oom: boolean;
+  finishedAtMs: number;
+}
+
+export class ContainerRuntime {
+  readonly exitDir: string;
+  readonly #options: ContainerRuntimeOptions;
+  readonly #root: string;
+  #binary: string | undefined;
+
+  constructor(options: ContainerRuntimeOptions) {
+    this.#options = options;
+    this.#root = join(options.dataDir, 'runtime');
+    this.exitDir = join(options.dataDir, 'exits');
+  }
+
+  /** Once, before anything else. */
+  async prepare(): Promise<void> {
+    await mkdir(this.#root, { recursive: true, mode: 0o700 });
+    await mkdir(this.exitDir, { recursive: true, mode: 0o700 });
+    const found = await this.#options.executor.check('sh', ['-c', 'command -v "$1"', 'sh', this.#options.runtime]);
+    this.#binary = found.trim();
+  }
+
+  /** Arguments that put `command` of the runtime on our state folder, for commands that callers spawn themselves. */
+  commandLine(...args: string[]): { command: string; args: string[] } {
+    return { command: this.#options.runtime, args: ['--root', this.#root, ...args] };
+  }
+
+  /**
+   * Creates the container; its process waits for `start`. AgentError 'ContainerStart' with the runtime's own words, for
+   * example when the program is not there; nothing is left then.
+   */
+  async create(options: CreateOptions): Promise<ProcessIdentity> {
+    const { id, bundle, logFile, spec } = options;
+    const { executor, cgroups } = this.#options;
+    await mkdir(bundle, { recursive: true, mode: 0o700 });
+    await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
+    await writeFile(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
+    const { line } = await executor.detach('conmon', this.#monitorArgs(options), {
+      env: { ...inheritedEnv(), _OCI_SYNCPIPE: '3' },
+      cwd: bundle,
+      syncPipe: true,
+    });
+    const answer = parseSyncLine(line);
+    if (answer.pid <= 0) {
+      await this.delete(id);
+      throw new AgentError('ContainerStart', answer.message, { id });
+    }
+    const monitorPid = Number(await readText(join(bundle, 'conmon.pid')));
+    if (monitorPid > 0 && (await processStart(monitorPid))) await cgroups.addMonitor(monitorPid);
+    const start = await processStart(answer.pid);
+    if (start === undefined) {
+      await this.delete(id);
+      throw new AgentError('ContainerStart', 'the container ended before it was started', { id });
+    }
+    return { pid: answer.pid, start };
+  }
+
+  /** Lets the created process go on to the container's program. AgentError 'ContainerStart'. */
+  async start(id: string): Promise<void> {
+    const { command, args } = this.commandLine('start', id);
+    const result = await this.#options.executor.run(command, args);
+    if (result.exitCode !== 0) throw new AgentError('ContainerStart', runtimeMessage(result.stderr), { id });
+  }
+
+  /** Removes the runtime's state and cgroup; kills what is still there. Idempotent. The bundle stays. */
+  async delete(id: string): Promise<void> {
+    const { command, args } = this.commandLine('delete', '--force', id);
+    const result = await this.#options.executor.run(command, args);
+    const gone = result.exitCode === 0 || /does not exist|no such file/i.test(result.stderr);
+    if (!gone) throw new AgentError('CommandFailed', `${command} delete: ${result.stderr.trim()}`, { id });
+    await rm(join(this.exitDir, id), { force: true });
+  }
+
+  /** Every container the runtime knows below our state folder. */
+  async list(): Promise<{ id: string; bundle: string }[]> {
+    const { command, args } = this.commandLine('list', '--format', 'json');
+    const parsed = JSON.parse(await this.#options.executor.check(command, args)) as { id: string; bundle: string }[] | null;
+    return parsed ?? [];
+  }
+
+  /** The monitor's record of the container's end; undefined: it has not ended (or the monitor died before it). */
+  async readExit(id: string, bundle: string): Promise<MonitorExit | undefined> {
+    const file = join(this.exitDir, id);
+    const text = await readText(file);
+    if (text === undefined || !/^\d+$/.test(text.trim())) return undefined;
+    const [info, oom] = await Promise.all([stat(file), readText(join(bundle, 'oom'))]);
+    return { code: Number(text), oom: oom !== undefined, finishedAtMs: info.mtimeMs };
+  }
+
+  #monitorArgs({ id, bundle, logFile, spec, stdin, stdinOnce }: CreateOptions): string[] {
+    return [
+      '--api-version', '1', '-c', id, '-u', id, '-n', id, '-r', this.#binary!, '--runtime-arg', '--root', '--runtime-arg',
+      this.#root, '-b', bundle, '-p', join(bundle, 'pidfile'), '-P', join(bundle, 'conmon.pid'), '--exit-dir', this.exitDir,
+      '-0', bundle, '-l', `k8s-file:${logFile}`, '--full-attach', '--no-sync-log',
+      ...(stdin ? ['-i'] : []),
+      ...(stdin && !stdinOnce ? ['--leave-stdin-open'] : []),
+      ...(spec.process.terminal ? ['-t'] : []),
+    ];
+  }
+}
+
+/** Undefined when the file is not there. */
+async function readText(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+/** conmon needs to find the runtime's helpers; nothing else of our environment is its business. */
+function inheritedEnv(): Record<string, string> {
+  return { PATH: process.env.PATH ?? '/usr/sbin:/usr/bin:/sbin:/bin' };
+}
+
+/** `{"data": PID}` or `{"data": -1, "message": TEXT}` from conmon's sync pipe; an empty line when conmon itself failed. */
+export function parseSyncLine(line: string): { pid: number; message: string } {
+  let answer: { data?: unknown; message?: unknown };
+  try {
+    answer = JSON.parse(line) as typeof answer;
+  } catch {
+    return { pid: -1, message: line.trim() || 'the monitor ended without an answer' };
+  }
+  const pid = typeof answer.data === 'number' ? answer.data : -1;
+  const message = typeof answer.message === 'string' ? runtimeMessage(answer.message) : 'the runtime gave no reason';
+  return { pid, message };
+}
+
+/** The message inside the runtime's last log line (`… level=error msg="…"` or JSON), else the text itself. */
+export function runtimeMessage(text: string): string {
+  const last = text.trim().split('\n').at(-1) ?? '';
+  const quoted = /msg=("(?:[^"\\]|\\.)*")/.exec(last)?.[1];
+  if (quoted) {
+    try {
+      return JSON.parse(quoted) as string;
+    } catch {
+      return quoted.slice(1, -1);
+    }
+  }
+  return last || 'the runtime gave no reason';
+}

@@ -1,0 +1,41 @@
+/**
+ * Mount points below a folder: found in the kernel's own table, taken down deepest first, and a folder is only ever deleted
+ * when nothing below it is mounted. Deleting through a bind mount would delete the user's files.
+ */
+import { readFile, rm } from 'node:fs/promises';
+import { AgentError } from '../errors.ts';
+import type { Executor } from '../types.ts';
+
+/** Mount points at or below `dir`, deepest and newest first. */
+export async function mountsBelow(dir: string): Promise<string[]> {
+  return mountPointsBelow(await readFile('/proc/self/mountinfo', 'utf8'), dir);
+}
+
+/** The same from the text of /proc/PID/mountinfo (proc(5)). */
+export function mountPointsBelow(mountinfo: string, dir: string): string[] {
+  const found: string[] = [];
+  for (const line of mountinfo.split('\n')) {
+    const escaped = line.split(' ')[4];
+    if (!escaped) continue;
+    const point = escaped.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    if (point === dir || point.startsWith(`${dir}/`)) found.push(point);
+  }
+  return found.reverse().sort((a, b) => b.split('/').length - a.split('/').length);
+}
+
+/** AgentError 'StillMounted' when something below `dir` resists. */
+export async function unmountBelow(dir: string, executor: Executor): Promise<void> {
+  for (const point of await mountsBelow(dir)) {
+    const result = await executor.run('umount', [point]);
+    // A busy one is detached: it goes when its last user does, and nothing below it can be reached through the path.
+    if (result.exitCode !== 0) await executor.run('umount', ['--lazy', point]);
+  }
+  const left = await mountsBelow(dir);
+  if (left.length) throw new AgentError('StillMounted', `still mounted: ${left.join(', ')}`, { mounts: left });
+}
+
+/** Unmounts all below `dir`, then deletes it. */
+export async function removeTree(dir: string, executor: Executor): Promise<void> {
+  await unmountBelow(dir, executor);
+  await rm(dir, { recursive: true, force: true });
+}

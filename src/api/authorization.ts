@@ -1,0 +1,94 @@
+/**
+ * Who may do what, from the request alone. A small table for now, behind the interface that RBAC will implement later.
+ * The default is no.
+ */
+import { failure, forbidden, type StatusError } from '../machinery/status.ts';
+import type { User } from './types.ts';
+
+export const mastersGroup = 'system:masters';
+const nodesGroup = 'system:nodes';
+const nodeUserPrefix = 'system:node:';
+
+/** `verb` is Kubernetes' request verb: get, list, watch, create, update, patch, delete, deletecollection. */
+export interface ResourceAttributes {
+  user: User;
+  verb: string;
+  group: string;
+  resource: string;
+  subresource?: string;
+  namespace?: string;
+  name?: string;
+}
+
+export interface PathAttributes {
+  user: User;
+  verb: string;
+  path: string;
+}
+
+export interface Authorizer {
+  mayAccess(attributes: ResourceAttributes): boolean;
+  mayRead(attributes: PathAttributes): boolean;
+}
+
+/** The node that a user is the agent of. */
+export function nodeNameOf(user: User): string | undefined {
+  if (!user.groups.includes(nodesGroup) || !user.name.startsWith(nodeUserPrefix)) return undefined;
+  return user.name.slice(nodeUserPrefix.length);
+}
+
+interface Rule {
+  group: string;
+  /** With `/subresource` where one is meant. */
+  resources: string[];
+  verbs: string[];
+  /** The object must have the node's name; a creation names it only in its body, where admission looks. */
+  ownName?: true;
+}
+
+const reading = ['get', 'list', 'watch'];
+const writing = ['create', 'update', 'patch', 'delete'];
+const nodeRules: Rule[] = [
+  { group: '', resources: ['nodes', 'pods', 'services', 'endpoints', 'configmaps', 'secrets', 'namespaces'], verbs: reading },
+  { group: 'discovery.k8s.io', resources: ['endpointslices'], verbs: reading },
+  { group: '', resources: ['nodes', 'nodes/status'], verbs: ['create', 'update', 'patch'], ownName: true },
+  { group: '', resources: ['pods/status'], verbs: ['update', 'patch'] },
+  { group: '', resources: ['pods'], verbs: ['delete'] },
+  { group: '', resources: ['events'], verbs: [...reading, ...writing] },
+  { group: 'events.k8s.io', resources: ['events'], verbs: [...reading, ...writing] },
+  { group: 'coordination.k8s.io', resources: ['leases'], verbs: [...reading, ...writing] },
+];
+
+const publicPaths = new Set(['/version', '/healthz', '/livez', '/readyz']);
+
+export const tableAuthorizer: Authorizer = {
+  mayAccess(attributes) {
+    const { user } = attributes;
+    if (user.groups.includes(mastersGroup)) return true;
+    const node = nodeNameOf(user);
+    return node !== undefined && nodeRules.some((rule) => applies(rule, attributes, node));
+  },
+  mayRead({ user, path }) {
+    if (user.groups.includes(mastersGroup) || user.groups.includes('system:authenticated')) return true;
+    return publicPaths.has(path.length > 1 ? path.replace(/\/+$/, '') : path);
+  },
+};
+
+function applies(rule: Rule, attributes: ResourceAttributes, node: string): boolean {
+  const resource = attributes.subresource ? `${attributes.resource}/${attributes.subresource}` : attributes.resource;
+  if (rule.group !== attributes.group || !rule.resources.includes(resource) || !rule.verbs.includes(attributes.verb))
+    return false;
+  return !rule.ownName || attributes.verb === 'create' || attributes.name === node;
+}
+
+export function accessDenied(attributes: ResourceAttributes): StatusError {
+  const { user, verb, group, resource, subresource, namespace, name } = attributes;
+  const full = subresource ? `${resource}/${subresource}` : resource;
+  const where = namespace ? `in the namespace ${JSON.stringify(namespace)}` : 'at the cluster scope';
+  const why = `User ${JSON.stringify(user.name)} cannot ${verb} resource ${JSON.stringify(full)} in API group ${JSON.stringify(group)} ${where}`;
+  return forbidden({ group, resource }, name ?? '', why);
+}
+
+export function pathDenied({ user, verb, path }: PathAttributes): StatusError {
+  return failure(403, 'Forbidden', `forbidden: User ${JSON.stringify(user.name)} cannot ${verb} path ${JSON.stringify(path)}`);
+}

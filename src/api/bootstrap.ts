@@ -1,0 +1,33 @@
+/** What clients expect in every cluster from its first minute: the system's namespaces and the `kubernetes` Service. */
+import type { Client } from '../machinery/client.ts';
+import { namespaces, services } from '../machinery/resources.ts';
+import { isReason } from '../machinery/status.ts';
+import type { Service } from '../machinery/types.ts';
+
+const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
+/** Where the peers' API listens, for the Service's target. Its endpoints name the real ports. */
+const apiTargetPort = 6443;
+
+/** Creates what is missing; leaves what is there as it is. Rejects with the first error that is not "already exists". */
+export async function bootstrapCluster(client: Client, apiAddress: string, signal: AbortSignal): Promise<void> {
+  for (const name of systemNamespaces) {
+    await ignoreExisting(client.create(namespaces, { metadata: { name } }, { signal }));
+  }
+  const kubernetes = {
+    metadata: { name: 'kubernetes', labels: { component: 'apiserver', provider: 'kubernetes' } },
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: apiAddress,
+      ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: apiTargetPort }],
+    },
+  };
+  await ignoreExisting(client.create<Service>(services, kubernetes, { namespace: 'default', signal }));
+}
+
+async function ignoreExisting(creation: Promise<unknown>): Promise<void> {
+  try {
+    await creation;
+  } catch (error) {
+    if (!isReason(error, 'AlreadyExists')) throw error;
+  }
+}

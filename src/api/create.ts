@@ -1,0 +1,68 @@
+/** POST to a collection: a new object. */
+import { alreadyExists, type FieldError, isReason } from '../machinery/status.ts';
+import type { KubeObject } from '../machinery/types.ts';
+import { badName, invalidObject, uniqueErrors } from './field-errors.ts';
+import { groupResource } from './kind-table.ts';
+import { admitIntoNamespace } from './namespace-lifecycle.ts';
+import { admitNodeWrite } from './node-restriction.ts';
+import { checkIdentity, decodeInput } from './object-input.ts';
+import { generateName, newUid, stampNew } from './object-metadata.ts';
+import { outcomeOf } from './outcome.ts';
+import type { NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
+import { isServiceKind } from './service-claims.ts';
+import { type Plan, writeLoop } from './write-loop.ts';
+
+const generatedNameTries = 8;
+
+/** Takes over `body`. */
+export async function createObject(
+  context: RegistryContext,
+  target: Target,
+  body: unknown,
+  options: WriteOptions,
+): Promise<Outcome> {
+  const input = decodeInput(target.resolved, body, options);
+  checkIdentity(target, input);
+  const base = input.metadata.name ? undefined : input.metadata.generateName;
+  for (let count = 1; ; count++) {
+    if (base) input.metadata.name = generateName(base, context.random);
+    try {
+      return await createNamed(context, target, input, options);
+    } catch (error) {
+      if (!base || count === generatedNameTries || !isReason(error, 'AlreadyExists')) throw error;
+    }
+  }
+}
+
+async function createNamed(context: RegistryContext, target: Target, input: KubeObject, options: WriteOptions): Promise<Outcome> {
+  const { name } = input.metadata;
+  const { kind } = target.resolved;
+  const nameError = badName(name);
+  if (nameError) throw invalidObject(kind, name, [nameError]);
+  const named: NamedTarget = { ...target, name };
+  const uid = newUid(context.random);
+  const done = await writeLoop(context, named, options.dryRun, (record) => {
+    if (record) throw alreadyExists(groupResource(kind), name);
+    return planCreation(context, named, structuredClone(input), uid);
+  });
+  return outcomeOf(target.resolved, done, 201);
+}
+
+/** The write that makes `object` (which is changed) the first state of its name. */
+export function planCreation(context: RegistryContext, target: NamedTarget, object: KubeObject, uid: string): Plan {
+  const { kind } = target.resolved;
+  const wallMs = context.clock.wallMs();
+  const conditions = admitIntoNamespace(context, kind, target.namespace, target.name);
+  admitNodeWrite({ user: target.user, kind, verb: 'create', next: object, previous: undefined });
+  stampNew(object, kind, { uid, wallMs });
+  kind.setDefaults(object);
+  kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true });
+  const claims = isServiceKind(kind) ? context.claims.claim(object, undefined) : undefined;
+  const errors: FieldError[] = uniqueErrors(kind.validate(object));
+  if (errors.length > 0) throw invalidObject(kind, target.name, errors);
+  return {
+    next: object,
+    conditions: [...conditions, ...(claims?.conditions ?? [])],
+    operations: claims?.operations ?? [],
+  };
+}

@@ -1,0 +1,157 @@
+/**
+ * Which groups, versions and resources there are: the old documents (one per group version) and the aggregated ones, which
+ * kubectl asks for first. All are fixed for the life of the process and made once.
+ */
+import type { KindDefinition } from '../../machinery/kind.ts';
+import { type GroupVersions, type KindTable, type ResolvedKind, subresourcesOf, verbsOf } from '../kind-table.ts';
+import type { Exchange } from './exchange.ts';
+import { parseAccept } from './negotiation.ts';
+
+interface SubresourceForm {
+  kind: string;
+  group?: string;
+  version?: string;
+  verbs: string[];
+}
+
+const stream: string[] = ['create', 'get'];
+const subresourceForms: Record<string, SubresourceForm> = {
+  scale: { kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
+  eviction: { kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] },
+  binding: { kind: 'Binding', verbs: ['create'] },
+  exec: { kind: 'PodExecOptions', verbs: stream },
+  attach: { kind: 'PodAttachOptions', verbs: stream },
+  portforward: { kind: 'PodPortForwardOptions', verbs: stream },
+};
+
+function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
+  const own = { status: ['get', 'patch', 'update'], finalize: ['update'], log: ['get'] }[name];
+  return subresourceForms[name] ?? { kind: kind.kind, verbs: own ?? ['get'] };
+}
+
+export interface Discovered {
+  body: object;
+  contentType: string;
+}
+
+export class Discovery {
+  readonly #table: KindTable;
+
+  constructor(table: KindTable) {
+    this.#table = table;
+  }
+
+  /** The document at `/api`, `/apis` or below, or undefined when there is none. */
+  find(path: string, exchange: Exchange): Discovered | undefined {
+    const parts = path.split('/').filter((part) => part !== '');
+    const [root, first, second] = parts;
+    if (root !== 'api' && root !== 'apis') return undefined;
+    const groups = this.#table.groups().filter(({ group }) => (group === '') === (root === 'api'));
+    if (parts.length === 1) return this.#root(root, groups, exchange);
+    if (root === 'api') return parts.length === 2 ? this.#resources('', first ?? '') : undefined;
+    const group = groups.find((candidate) => candidate.group === first);
+    if (!group || parts.length > 3) return undefined;
+    return second === undefined
+      ? plain({ ...groupBody(group), kind: 'APIGroup', apiVersion: 'v1' })
+      : this.#resources(group.group, second);
+  }
+
+  #root(root: 'api' | 'apis', groups: GroupVersions[], exchange: Exchange): Discovered {
+    const version = aggregatedVersion(exchange.header('accept'));
+    if (version) {
+      return {
+        body: {
+          kind: 'APIGroupDiscoveryList',
+          apiVersion: `apidiscovery.k8s.io/${version}`,
+          metadata: {},
+          items: groups.map((group) => this.#aggregated(group)),
+        },
+        contentType: `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`,
+      };
+    }
+    if (root === 'apis') return plain({ kind: 'APIGroupList', apiVersion: 'v1', groups: groups.map(groupBody) });
+    const serverAddress = exchange.header('host') || exchange.header(':authority');
+    const serverAddressByClientCIDRs = [{ clientCIDR: '0.0.0.0/0', serverAddress }];
+    return plain({ kind: 'APIVersions', versions: groups[0]?.versions ?? [], serverAddressByClientCIDRs });
+  }
+
+  #resources(group: string, version: string): Discovered | undefined {
+    const kinds = this.#table.inVersion(group, version);
+    if (kinds.length === 0) return undefined;
+    const groupVersion = group ? `${group}/${version}` : version;
+    const resources = kinds.flatMap((resolved) => [resourceBody(resolved), ...subresourceBodies(resolved)]);
+    if (group === '' && this.#table.find('', version, 'pods')) {
+      resources.push({ name: 'bindings', singularName: 'binding', namespaced: true, kind: 'Binding', verbs: ['create'] });
+    }
+    return plain({ kind: 'APIResourceList', apiVersion: 'v1', groupVersion, resources });
+  }
+
+  #aggregated({ group, versions }: GroupVersions): object {
+    return {
+      metadata: { name: group, creationTimestamp: null },
+      versions: versions.map((version) => ({
+        version,
+        resources: this.#table.inVersion(group, version).map(aggregatedResource),
+        freshness: 'Current',
+      })),
+    };
+  }
+}
+
+function plain(body: object): Discovered {
+  return { body, contentType: 'application/json' };
+}
+
+/** The first version of the aggregated form that the client names before a plain one. */
+function aggregatedVersion(accept: string): 'v2' | 'v2beta1' | undefined {
+  for (const { type, parameters } of parseAccept(accept)) {
+    if (type !== 'application/json') continue;
+    const { g, v, as } = parameters;
+    if (as === undefined) return undefined;
+    if (g === 'apidiscovery.k8s.io' && as === 'APIGroupDiscoveryList' && (v === 'v2' || v === 'v2beta1')) return v;
+  }
+  return undefined;
+}
+
+function groupBody({ group, versions }: GroupVersions): object {
+  const listed = versions.map((version) => ({ groupVersion: `${group}/${version}`, version }));
+  return { name: group, versions: listed, preferredVersion: listed[0] };
+}
+
+function resourceBody({ kind }: ResolvedKind): object {
+  const { plural, singular, namespaced, shortNames, categories } = kind;
+  return {
+    name: plural,
+    singularName: singular,
+    namespaced,
+    kind: kind.kind,
+    verbs: verbsOf(kind),
+    ...(shortNames?.length ? { shortNames } : {}),
+    ...(categories?.length ? { categories } : {}),
+  };
+}
+
+function subresourceBodies({ kind }: ResolvedKind): object[] {
+  return subresourcesOf(kind).map((name) => {
+    const { plural, namespaced } = kind;
+    return { name: `${plural}/${name}`, singularName: '', namespaced, ...subresourceForm(kind, name) };
+  });
+}
+
+function aggregatedResource({ kind, version }: ResolvedKind): object {
+  const { plural, singular, namespaced, shortNames, categories } = kind;
+  return {
+    resource: plural,
+    responseKind: { group: kind.group, version: version.name, kind: kind.kind },
+    scope: namespaced ? 'Namespaced' : 'Cluster',
+    singularResource: singular,
+    verbs: verbsOf(kind),
+    ...(shortNames?.length ? { shortNames } : {}),
+    ...(categories?.length ? { categories } : {}),
+    subresources: subresourcesOf(kind).map((name) => {
+      const form = subresourceForm(kind, name);
+      const responseKind = { group: form.group ?? kind.group, version: form.version ?? version.name, kind: form.kind };
+      return { subresource: name, responseKind, verbs: form.verbs };
+    }),
+  };
+}

@@ -1,0 +1,160 @@
+/**
+ * One request and its answer, the same for HTTP/1.1 and HTTP/2 (Node's compatibility layer makes them alike but for a few
+ * members, which are told apart here and nowhere else). Aborted when the client goes away.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2Session } from 'node:http2';
+import type { Socket } from 'node:net';
+import { promisify } from 'node:util';
+import { constants, createGzip, gzip } from 'node:zlib';
+
+const gzipAsync = promisify(gzip);
+/** Smaller answers are sent as they are. */
+const gzipBytesMin = 128 * 1024;
+const gzipLevel = 1;
+
+type Http2Parts = { stream?: { session?: (Http2Session & { socket: Socket }) | undefined; writableLength: number } };
+
+/** The first line of a request, taken apart. */
+export interface RequestLine {
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+}
+
+export function requestLine({ method = 'GET', url = '/' }: IncomingMessage): RequestLine {
+  const mark = url.indexOf('?');
+  const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
+  return { method, path: mark < 0 ? url : url.slice(0, mark), query };
+}
+
+export class Exchange implements RequestLine {
+  readonly request: IncomingMessage;
+  readonly method: string;
+  readonly path: string;
+  readonly query: URLSearchParams;
+  readonly #response: ServerResponse;
+  readonly #abort = new AbortController();
+  readonly #headers: Record<string, string | string[]> = {};
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.request = request;
+    this.#response = response;
+    const { method, path, query } = requestLine(request);
+    this.method = method;
+    this.path = path;
+    this.query = query;
+    response.on('close', () => this.#abort.abort(new Error('the client has gone')));
+    // A connection that breaks is told by 'close'; without a listener it would be an uncaught error.
+    response.on('error', () => this.#abort.abort(new Error('the connection broke')));
+    request.on('error', () => this.#abort.abort(new Error('the connection broke')));
+  }
+
+  /** Aborted when the answer is complete or the client has gone. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get started(): boolean {
+    return this.#response.headersSent;
+  }
+
+  header(name: string): string {
+    const value = this.request.headers[name];
+    return Array.isArray(value) ? value.join(', ') : (value ?? '');
+  }
+
+  setHeader(name: string, value: string | string[]): void {
+    this.#headers[name] = value;
+  }
+
+  /** Bytes that wait for the client to take them. */
+  get pendingBytes(): number {
+    const { stream } = this.#response as unknown as Http2Parts;
+    return stream?.writableLength ?? this.#response.writableLength;
+  }
+
+  /** Sends a complete answer. */
+  async send(code: number, contentType: string, body: Uint8Array): Promise<void> {
+    let bytes = body;
+    if (bytes.length >= gzipBytesMin && this.#acceptsGzip()) {
+      bytes = await gzipAsync(bytes, { level: gzipLevel });
+      this.#headers['content-encoding'] = 'gzip';
+      this.#headers.vary = 'accept-encoding';
+    }
+    this.#start(code, contentType, bytes.length);
+    this.#response.end(bytes);
+  }
+
+  /** Sends an answer of unknown length, as fast as the client takes it. Its first chunks should be big enough to be worth it. */
+  async stream(code: number, contentType: string, chunks: Iterable<Buffer> | AsyncIterable<Buffer>): Promise<void> {
+    const zip = this.#acceptsGzip() ? createGzip({ level: gzipLevel, flush: constants.Z_NO_FLUSH }) : undefined;
+    if (zip) {
+      this.#headers['content-encoding'] = 'gzip';
+      this.#headers.vary = 'accept-encoding';
+    }
+    this.#start(code, contentType, undefined);
+    const into = zip ?? this.#response;
+    zip?.pipe(this.#response);
+    for await (const chunk of chunks) {
+      if (this.signal.aborted) break;
+      if (!into.write(chunk)) await this.#drained(into);
+    }
+    into.end();
+  }
+
+  /** Sends the head at once; the body follows by `write`. */
+  open(code: number, contentType: string): void {
+    this.#start(code, contentType, undefined);
+    this.#response.flushHeaders();
+  }
+
+  write(chunk: Buffer): void {
+    if (!this.signal.aborted) this.#response.write(chunk);
+  }
+
+  /** Waits until the client has taken what was written, or has gone. */
+  drained(): Promise<void> {
+    return this.pendingBytes === 0 ? Promise.resolve() : this.#drained(this.#response);
+  }
+
+  end(): void {
+    if (!this.signal.aborted) this.#response.end();
+  }
+
+  /** Breaks the answer off, so that the client sees it is not complete. */
+  destroy(): void {
+    this.#response.destroy();
+  }
+
+  #drained(writable: NodeJS.WritableStream): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        writable.removeListener('drain', done);
+        this.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      if (this.signal.aborted) return resolve();
+      writable.once('drain', done);
+      this.signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  #acceptsGzip(): boolean {
+    return /(^|[\s,])gzip\s*(,|;|$)/.test(this.header('accept-encoding'));
+  }
+
+  #start(code: number, contentType: string, length: number | undefined): void {
+    this.#response.writeHead(code, {
+      ...this.#headers,
+      'content-type': contentType,
+      'cache-control': 'no-cache, private',
+      ...(length === undefined ? {} : { 'content-length': String(length) }),
+    });
+  }
+}
+
+/** The connection that a request came on, also when HTTP/2 hides it. */
+export function connectionOf(request: IncomingMessage): Socket {
+  return (request as unknown as Http2Parts).stream?.session?.socket ?? request.socket;
+}

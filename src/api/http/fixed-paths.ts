@@ -1,0 +1,112 @@
+/** Paths that are no resources: version, health, metrics, OpenAPI, and the list of all paths. */
+import { createHash } from 'node:crypto';
+import { register } from 'prom-client';
+import { errorMessage } from '../../lib/errors.ts';
+import { openApiV2Protobuf, openApiV3Document, openApiV3Index } from '../../machinery/openapi.ts';
+import type { ClusterStore } from '../../store/types.ts';
+import type { KindTable } from '../kind-table.ts';
+import { versionInfo } from '../version.ts';
+import { sendJson } from './answers.ts';
+import type { Discovery } from './discovery.ts';
+import type { Exchange } from './exchange.ts';
+
+const readyTimeoutMs = 2_000;
+const openApiV2Type = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
+const openApiV3Root = '/openapi/v3/';
+
+export class FixedPaths {
+  readonly #store: ClusterStore;
+  readonly #table: KindTable;
+  readonly #discovery: Discovery;
+  /** Encoded documents by group version: they are large and never change. */
+  readonly #documents = new Map<string, { bytes: Buffer; etag: string }>();
+
+  constructor(options: { store: ClusterStore; table: KindTable; discovery: Discovery }) {
+    this.#store = options.store;
+    this.#table = options.table;
+    this.#discovery = options.discovery;
+  }
+
+  /** False when there is nothing at this path. */
+  async serve(exchange: Exchange): Promise<boolean> {
+    const path = exchange.path.length > 1 ? exchange.path.replace(/\/+$/, '') : exchange.path;
+    const discovered = this.#discovery.find(path, exchange);
+    if (discovered) {
+      exchange.setHeader('vary', 'accept');
+      await sendJson(exchange, 200, discovered.body, discovered.contentType);
+      return true;
+    }
+    switch (path) {
+      case '/':
+        await sendJson(exchange, 200, { paths: this.#paths() });
+        return true;
+      case '/version':
+        await sendJson(exchange, 200, versionInfo);
+        return true;
+      case '/healthz':
+      case '/livez':
+        await this.#health(exchange, path.slice(1), []);
+        return true;
+      case '/readyz':
+        await this.#health(exchange, 'readyz', [{ name: 'quorum', failure: await this.#quorumFailure(exchange.signal) }]);
+        return true;
+      case '/metrics':
+        await exchange.send(200, register.contentType, Buffer.from(await register.metrics()));
+        return true;
+      case '/openapi/v2':
+        await exchange.send(200, openApiV2Type, openApiV2Protobuf);
+        return true;
+      case '/openapi/v3':
+        await sendJson(exchange, 200, openApiV3Index([...this.#table.kinds]));
+        return true;
+      default:
+        return path.startsWith(openApiV3Root) && (await this.#openApiV3(exchange, path.slice(openApiV3Root.length)));
+    }
+  }
+
+  #paths(): string[] {
+    const groups = this.#table.groups().flatMap(({ group, versions }) => {
+      if (group === '') return ['/api', ...versions.map((version) => `/api/${version}`)];
+      return [`/apis/${group}`, ...versions.map((version) => `/apis/${group}/${version}`)];
+    });
+    return [...groups, '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'].sort();
+  }
+
+  /** Undefined when this peer can serve linearizable reads. */
+  async #quorumFailure(signal: AbortSignal): Promise<string | undefined> {
+    try {
+      await this.#store.barrier(AbortSignal.any([signal, AbortSignal.timeout(readyTimeoutMs)]));
+      return undefined;
+    } catch (error) {
+      return errorMessage(error);
+    }
+  }
+
+  async #health(exchange: Exchange, path: string, checks: { name: string; failure: string | undefined }[]): Promise<void> {
+    const all = [{ name: 'ping', failure: undefined }, ...checks];
+    const failed = all.some(({ failure }) => failure !== undefined);
+    const lines = all.map(({ name, failure }) => (failure === undefined ? `[+]${name} ok` : `[-]${name} failed: ${failure}`));
+    const text = `${lines.join('\n')}\n${path} check ${failed ? 'failed' : 'passed'}\n`;
+    const shown = failed || exchange.query.has('verbose') ? text : 'ok';
+    await exchange.send(failed ? 503 : 200, 'text/plain; charset=utf-8', Buffer.from(shown));
+  }
+
+  async #openApiV3(exchange: Exchange, path: string): Promise<boolean> {
+    const groupVersion = path.replace(/^apis?\//, '');
+    const known = this.#table
+      .groups()
+      .some(({ group, versions }) =>
+        versions.some((version) => path === (group === '' ? `api/${version}` : `apis/${group}/${version}`)),
+      );
+    if (!known) return false;
+    let document = this.#documents.get(groupVersion);
+    if (!document) {
+      const bytes = Buffer.from(JSON.stringify(openApiV3Document(groupVersion, [...this.#table.kinds])));
+      document = { bytes, etag: `"${createHash('sha256').update(bytes).digest('hex').slice(0, 32)}"` };
+      this.#documents.set(groupVersion, document);
+    }
+    exchange.setHeader('etag', document.etag);
+    await exchange.send(200, 'application/json', document.bytes);
+    return true;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * The way of every request: who is it, what is asked, may they, do it. Whatever is thrown on the way becomes a Status;
+ * what is not a caller's error is logged and told as an internal error.
+ */
+import type { Clock } from '../../lib/clock.ts';
+import { errorCode, errorMessage } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
+import { type Authorizer, accessDenied, pathDenied } from '../authorization.ts';
+import type { KindTable } from '../kind-table.ts';
+import { methodNotAllowed, unknownResource } from '../registry.ts';
+import type { User } from '../types.ts';
+import { sendStatus } from './answers.ts';
+import type { Exchange, RequestLine } from './exchange.ts';
+import type { FixedPaths } from './fixed-paths.ts';
+import { requestSeconds, requestsTotal, watchesOpen } from './metrics.ts';
+import { isTrue } from './negotiation.ts';
+import type { ResourceHandler } from './resource-handler.ts';
+import { parseResourcePath, type ResourceRoute, verbOf } from './routes.ts';
+
+/** Requests that are not watches, logs or streams. */
+const requestTimeoutMs = 60_000;
+
+export interface HandlerOptions {
+  table: KindTable;
+  authorizer: Authorizer;
+  resources: ResourceHandler;
+  fixed: FixedPaths;
+  clock: Clock;
+  logger: Logger;
+  closing: AbortSignal;
+}
+
+export interface AuthorizedRoute {
+  route: ResourceRoute;
+  verb: string;
+}
+
+export class RequestHandler {
+  readonly #options: HandlerOptions;
+
+  constructor(options: HandlerOptions) {
+    this.#options = options;
+  }
+
+  /** Answers in any case; never rejects. */
+  async handle(exchange: Exchange, authenticate: () => User): Promise<void> {
+    const timeout = new AbortController();
+    const timer = this.#options.clock.setTimer(requestTimeoutMs, () => timeout.abort(timedOut()));
+    try {
+      const signal = AbortSignal.any([exchange.signal, timeout.signal, this.#options.closing]);
+      await this.#serve(exchange, authenticate(), signal, () => timer.cancel());
+    } catch (error) {
+      await this.#fail(exchange, timeout.signal.aborted ? timeout.signal.reason : error);
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** The resource that a request names. Undefined for other paths. StatusError 403 when the user may not do it. */
+  authorize({ method, path, query }: RequestLine, user: User): AuthorizedRoute | undefined {
+    const { table, authorizer } = this.#options;
+    const route = parseResourcePath(path, table);
+    if (!route) return undefined;
+    const verb = verbOf(method, route, { watch: isTrue(query.get('watch')) });
+    if (!verb) throw methodNotAllowed();
+    const { group, resource, subresource, namespace, name } = route;
+    const attributes = { user, verb, group, resource, subresource, namespace, name };
+    if (!authorizer.mayAccess(attributes)) throw accessDenied(attributes);
+    return { route, verb };
+  }
+
+  async #serve(exchange: Exchange, user: User, signal: AbortSignal, untimed: () => void): Promise<void> {
+    const { authorizer, resources, fixed, clock } = this.#options;
+    const startMs = clock.monotonicMs();
+    const asked = this.authorize(exchange, user);
+    if (!asked) {
+      const attributes = { user, verb: exchange.method.toLowerCase(), path: exchange.path };
+      if (!authorizer.mayRead(attributes)) throw pathDenied(attributes);
+      if (exchange.method !== 'GET' && exchange.method !== 'HEAD') throw methodNotAllowed();
+      if (!(await fixed.serve(exchange))) throw unknownResource();
+      return;
+    }
+    const { route, verb } = asked;
+    const long = verb === 'watch' || route.subresource === 'log';
+    if (long) untimed();
+    const labels = { verb, resource: route.resolved ? route.resource : 'unknown' };
+    if (verb === 'watch') watchesOpen.inc({ resource: labels.resource });
+    let code = 'ok';
+    try {
+      await resources.handle({ exchange, route, verb, user, signal });
+    } catch (error) {
+      code = error instanceof StatusError ? String(error.code) : 'error';
+      throw error;
+    } finally {
+      if (verb === 'watch') watchesOpen.dec({ resource: labels.resource });
+      requestsTotal.inc({ ...labels, code });
+      if (!long) requestSeconds.observe(labels, (clock.monotonicMs() - startMs) / 1000);
+    }
+  }
+
+  async #fail(exchange: Exchange, error: unknown): Promise<void> {
+    if (exchange.signal.aborted) return;
+    const status = this.statusOf(exchange, error);
+    if (exchange.started) return exchange.destroy();
+    try {
+      await sendStatus(exchange, status);
+    } catch (cause) {
+      this.#options.logger.debug({ error: cause, path: exchange.path }, 'an error could not be told to the client');
+      exchange.destroy();
+    }
+  }
+
+  /** What the caller is told about anything thrown. */
+  statusOf({ method, path }: RequestLine, error: unknown): StatusError {
+    const { closing, logger } = this.#options;
+    if (error instanceof StatusError) return error;
+    if (closing.aborted) return serviceUnavailable('the server is shutting down');
+    if (errorCode(error) === 'TransactionTooLarge') return failure(413, 'RequestEntityTooLarge', errorMessage(error));
+    logger.error({ error, method, path }, 'a request failed inside');
+    return internalError(errorMessage(error));
+  }
+}
+
+function timedOut(): StatusError {
+  return failure(504, 'Timeout', 'Timeout: request did not complete within the allotted timeout', { retryAfterSeconds: 1 });
+}

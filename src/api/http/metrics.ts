@@ -1,0 +1,21 @@
+/** Numbers about requests, in the default registry of prom-client; served at /metrics. */
+import { Counter, Gauge, Histogram } from 'prom-client';
+
+export const requestsTotal = new Counter({
+  name: 'kontiki_api_requests_total',
+  help: 'Requests by verb, resource and HTTP code.',
+  labelNames: ['verb', 'resource', 'code'],
+});
+
+export const requestSeconds = new Histogram({
+  name: 'kontiki_api_request_seconds',
+  help: 'Time until a request was answered; watches, logs and streams are left out.',
+  labelNames: ['verb', 'resource'],
+  buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 60],
+});
+
+export const watchesOpen = new Gauge({
+  name: 'kontiki_api_watches',
+  help: 'Watches that are open over HTTP, by resource.',
+  labelNames: ['resource'],
+});

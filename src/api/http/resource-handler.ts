@@ -1,0 +1,269 @@
+/** Requests for resources, after authentication and authorization: from query and body to the registry, and the answer. */
+import type { Readable } from 'node:stream';
+import type { Logger } from '../../lib/logger.ts';
+import type { DeleteOptions, PatchType } from '../../machinery/client.ts';
+import type { Verb } from '../../machinery/kind.ts';
+import { badRequest } from '../../machinery/status.ts';
+import type { Pod } from '../../machinery/types.ts';
+import { verbsOf } from '../kind-table.ts';
+import { isRecord } from '../object-input.ts';
+import { Entry, type ListRequest } from '../read.ts';
+import { methodNotAllowed, type Registry, unknownResource } from '../registry.ts';
+import type { FieldValidation, NamedTarget, Outcome, Target, WriteOptions } from '../registry-types.ts';
+import { toStorage } from '../stored-objects.ts';
+import { openPodLog } from '../streams/index.ts';
+import type { AgentConnector, User } from '../types.ts';
+import { type ObjectAnswer, sendList, sendObject, storedAnswer } from './answers.ts';
+import { decodeBody, mediaType, parseJson, parseYamlBody, readBody, unsupportedMediaType } from './body.ts';
+import type { Exchange } from './exchange.ts';
+import { isTrue, negotiate } from './negotiation.ts';
+import type { ResourceRoute } from './routes.ts';
+import { warningHeaders } from './warnings.ts';
+import { EncodedEvents, streamWatch, watchTimeoutMs } from './watch-stream.ts';
+
+const patchTypes: Record<string, PatchType> = {
+  'application/json-patch+json': 'json',
+  'application/merge-patch+json': 'merge',
+  'application/strategic-merge-patch+json': 'strategic',
+  'application/apply-patch+yaml': 'apply',
+};
+
+export interface ResourceRequest {
+  exchange: Exchange;
+  route: ResourceRoute;
+  verb: string;
+  user: User;
+  /** Aborted when the client goes, the time is up, or the server stops. */
+  signal: AbortSignal;
+}
+
+export class ResourceHandler {
+  readonly #registry: Registry;
+  readonly #agents: AgentConnector;
+  readonly #logger: Logger;
+  readonly #closing: AbortSignal;
+  readonly #encoded = new EncodedEvents();
+
+  constructor(options: { registry: Registry; agents: AgentConnector; logger: Logger; closing: AbortSignal }) {
+    this.#registry = options.registry;
+    this.#agents = options.agents;
+    this.#logger = options.logger;
+    this.#closing = options.closing;
+  }
+
+  async handle(request: ResourceRequest): Promise<void> {
+    const { route, user, verb, signal } = request;
+    const { resolved, name, subresource } = route;
+    if (!resolved) return this.#bindings(request);
+    const target: Target = { resolved, namespace: resolved.kind.namespaced ? route.namespace : undefined, user, signal };
+    const main = subresource === undefined;
+    if (main && !verbsOf(resolved.kind).includes(verb as Verb)) throw methodNotAllowed();
+    if (resolved.version.deprecation) request.exchange.setHeader('warning', warningHeaders([resolved.version.deprecation]));
+    if (name === undefined) return this.#collection(request, target);
+    if (resolved.kind.namespaced && target.namespace === undefined) throw unknownResource();
+    const named: NamedTarget = { ...target, name, ...(subresource ? { subresource } : {}) };
+    if (subresource === 'log' && verb === 'get' && resolved.kind.subresources?.includes('log')) return this.#log(request, named);
+    return this.#object(request, named);
+  }
+
+  async #collection(request: ResourceRequest, target: Target): Promise<void> {
+    const { exchange, verb } = request;
+    switch (verb) {
+      case 'list':
+        return this.#list(request, target);
+      case 'watch':
+        return this.#watch(request, target);
+      case 'create': {
+        if (target.resolved.kind.namespaced && target.namespace === undefined) throw methodNotAllowed();
+        const options = writeOptions(exchange);
+        const body = await bodyOf(exchange);
+        return this.#sendOutcome(request, target, options, await this.#registry.create(target, body, options));
+      }
+      case 'deletecollection': {
+        if (target.resolved.kind.namespaced && target.namespace === undefined) throw methodNotAllowed();
+        return this.#deleteCollection(request, target);
+      }
+      default:
+        throw methodNotAllowed();
+    }
+  }
+
+  async #object(request: ResourceRequest, target: NamedTarget): Promise<void> {
+    const { exchange, verb } = request;
+    const { subresource } = target;
+    if (verb === 'watch') return this.#watch(request, target);
+    if (verb === 'get') {
+      const { object, entry } = await this.#registry.get(target, exchange.query.get('resourceVersion') ?? undefined);
+      return this.#sendObject(request, target, 200, { object, ...(entry ? { json: entry.json } : {}) });
+    }
+    if (verb === 'delete') {
+      const outcome = await this.#registry.delete(target, await deleteOptions(exchange));
+      return this.#sendOutcome(request, target, undefined, outcome);
+    }
+    const options = writeOptions(exchange);
+    if (verb === 'patch') {
+      const patch = await patchOf(exchange);
+      return this.#sendOutcome(request, target, options, await this.#registry.patch(target, patch, options));
+    }
+    const body = await bodyOf(exchange);
+    if (verb === 'update') {
+      return this.#sendOutcome(request, target, options, await this.#registry.update(target, body, options));
+    }
+    if (verb !== 'create' || !subresource) throw methodNotAllowed();
+    if (['exec', 'attach', 'portforward'].includes(subresource)) throw badRequest('Upgrade request required');
+    return this.#sendOutcome(request, target, options, await this.#registry.createSubresource(target, body, options));
+  }
+
+  /** POST to `bindings`: the older way to bind, with the pod's name in the body. */
+  async #bindings({ exchange, route, verb, user, signal }: ResourceRequest): Promise<void> {
+    const pods = this.#registry.context.table.find('', route.version, 'pods');
+    if (!pods || route.group !== '' || route.resource !== 'bindings' || verb !== 'create') throw unknownResource();
+    const body = await bodyOf(exchange);
+    const name = isRecord(body) && isRecord(body.metadata) ? body.metadata.name : undefined;
+    if (typeof name !== 'string' || !name || !route.namespace) throw badRequest('a Binding needs metadata.name and a namespace');
+    const target: NamedTarget = { resolved: pods, namespace: route.namespace, user, signal, name, subresource: 'binding' };
+    const options = writeOptions(exchange);
+    const outcome = await this.#registry.createSubresource(target, body, options);
+    await this.#sendOutcome({ exchange, route, verb, user, signal }, target, options, outcome);
+  }
+
+  async #list({ exchange }: ResourceRequest, target: Target): Promise<void> {
+    const form = negotiate(exchange);
+    const answer = await this.#registry.list(target, listRequest(exchange));
+    await sendList(exchange, { form, resolved: target.resolved, answer, nowMs: this.#now() });
+  }
+
+  async #watch({ exchange, route }: ResourceRequest, target: Target): Promise<void> {
+    const form = negotiate(exchange);
+    const { query } = exchange;
+    const list = listRequest(exchange);
+    const byName = route.name === undefined ? undefined : `metadata.name=${route.name}`;
+    const fieldSelector = [list.fieldSelector, byName].filter(Boolean).join(',');
+    const initial = query.get('sendInitialEvents');
+    const prepared = await this.#registry.watch(target, {
+      ...list,
+      fieldSelector,
+      ...(initial === null ? {} : { sendInitialEvents: isTrue(initial) }),
+      allowWatchBookmarks: isTrue(query.get('allowWatchBookmarks')),
+      timeoutMs: watchTimeoutMs(query.get('timeoutSeconds'), this.#registry.context.random),
+    });
+    const { resolved } = target;
+    const now = () => this.#now();
+    await streamWatch({ exchange, prepared, resolved, form, encoded: this.#encoded, now, closing: this.#closing });
+  }
+
+  async #deleteCollection({ exchange }: ResourceRequest, target: Target): Promise<void> {
+    const form = negotiate(exchange);
+    const options = await deleteOptions(exchange);
+    const { items, resourceVersion } = await this.#registry.deleteCollection(target, listRequest(exchange), options);
+    const entries = items.map((object) => Entry.made(toStorage(target.resolved, object)));
+    const answer = { entries, revision: Number(resourceVersion) };
+    await sendList(exchange, { form, resolved: target.resolved, answer, nowMs: this.#now() });
+  }
+
+  async #log({ exchange, signal }: ResourceRequest, target: NamedTarget): Promise<void> {
+    const { object } = await this.#registry.get({ ...target, subresource: undefined });
+    const pod = object as Pod;
+    if (!pod.spec?.nodeName) return exchange.send(204, 'text/plain', Buffer.alloc(0));
+    const log: Readable = await openPodLog(pod, exchange.query, { agents: this.#agents, signal });
+    exchange.open(200, 'text/plain; charset=utf-8');
+    try {
+      for await (const chunk of log) {
+        exchange.write(chunk as Buffer);
+        await exchange.drained();
+      }
+      exchange.end();
+    } catch (error) {
+      this.#logger.debug({ error, pod: target.name }, 'a log ended early');
+      exchange.destroy();
+    }
+  }
+
+  async #sendOutcome(
+    request: ResourceRequest,
+    target: Target,
+    options: WriteOptions | undefined,
+    { code, object, stored }: Outcome,
+  ): Promise<void> {
+    const { deprecation } = target.resolved.version;
+    const warnings = [...(deprecation ? [deprecation] : []), ...(options?.warnings ?? [])];
+    if (warnings.length > 0) request.exchange.setHeader('warning', warningHeaders(warnings));
+    await this.#sendObject(request, target, code, stored ? storedAnswer(object, stored) : { object });
+  }
+
+  #sendObject({ exchange }: ResourceRequest, { resolved }: Target, code: number, answer: ObjectAnswer): Promise<void> {
+    return sendObject(exchange, { form: negotiate(exchange), resolved, code, answer, nowMs: this.#now() });
+  }
+
+  #now(): number {
+    return this.#registry.context.clock.wallMs();
+  }
+}
+
+async function bodyOf(exchange: Exchange): Promise<unknown> {
+  return decodeBody(await readBody(exchange), exchange.header('content-type'));
+}
+
+async function patchOf(exchange: Exchange): Promise<{ type: PatchType; body: unknown }> {
+  const contentType = mediaType(exchange.header('content-type'));
+  const type = patchTypes[contentType];
+  if (!type) throw unsupportedMediaType(contentType, Object.keys(patchTypes));
+  const bytes = await readBody(exchange);
+  return { type, body: type === 'apply' ? parseYamlBody(bytes) : parseJson(bytes) };
+}
+
+function listRequest({ query }: Exchange): ListRequest {
+  const limit = Number(query.get('limit') ?? 0);
+  if (!Number.isInteger(limit) || limit < 0) throw badRequest(`limit must be a number of at least 0, not ${query.get('limit')}`);
+  return {
+    labelSelector: query.get('labelSelector') ?? '',
+    fieldSelector: query.get('fieldSelector') ?? '',
+    limit,
+    continue: query.get('continue') ?? '',
+    resourceVersion: query.get('resourceVersion') ?? '',
+    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
+  };
+}
+
+function writeOptions({ query }: Exchange): WriteOptions {
+  const fieldValidation = query.get('fieldValidation') || 'Warn';
+  if (!['Strict', 'Warn', 'Ignore'].includes(fieldValidation)) {
+    throw badRequest(`fieldValidation must be Ignore, Warn or Strict, not ${fieldValidation}`);
+  }
+  return { dryRun: isDryRun(query.getAll('dryRun')), fieldValidation: fieldValidation as FieldValidation, warnings: [] };
+}
+
+function isDryRun(values: unknown[]): boolean {
+  const wanted = values.filter((value) => value !== '');
+  if (wanted.some((value) => value !== 'All')) throw badRequest('dryRun: Unsupported value: supported values: "All"');
+  return wanted.length > 0;
+}
+
+/** From the body, or else from the query. */
+async function deleteOptions(exchange: Exchange): Promise<DeleteOptions & { dryRun: boolean }> {
+  const body = (await bodyOf(exchange)) ?? {};
+  if (!isRecord(body)) throw badRequest('the body of a deletion is not a DeleteOptions object');
+  const { query } = exchange;
+  const grace = body.gracePeriodSeconds ?? numberOrUndefined(query.get('gracePeriodSeconds'));
+  if (grace !== undefined && !(Number.isInteger(grace) && (grace as number) >= 0)) {
+    throw badRequest('gracePeriodSeconds must be a number of at least 0');
+  }
+  const orphan = body.orphanDependents ?? (query.has('orphanDependents') ? isTrue(query.get('orphanDependents')) : undefined);
+  const policy = body.propagationPolicy ?? query.get('propagationPolicy') ?? undefined;
+  if (policy !== undefined && !['Background', 'Foreground', 'Orphan'].includes(String(policy))) {
+    throw badRequest(`propagationPolicy must be Background, Foreground or Orphan, not ${String(policy)}`);
+  }
+  const dryRun = [...(Array.isArray(body.dryRun) ? body.dryRun : []), ...query.getAll('dryRun')];
+  return {
+    gracePeriodSeconds: grace as number | undefined,
+    propagationPolicy: (policy ?? (orphan === undefined ? undefined : orphan ? 'Orphan' : 'Background')) as
+      | DeleteOptions['propagationPolicy']
+      | undefined,
+    ...(isRecord(body.preconditions) ? { preconditions: body.preconditions as { uid?: string; resourceVersion?: string } } : {}),
+    dryRun: isDryRun(dryRun),
+  };
+}
+
+function numberOrUndefined(text: string | null): number | undefined {
+  return text === null || text === '' ? undefined : Number(text);
+}

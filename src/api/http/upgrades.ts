@@ -1,0 +1,83 @@
+/**
+ * HTTP/1.1 upgrades: exec, attach and port-forward as WebSocket (GET) or SPDY/3.1 (POST). Authentication, authorization and
+ * the pod are checked here as for any request; the socket then belongs to the stream handler.
+ */
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { Logger } from '../../lib/logger.ts';
+import { badRequest, type StatusError } from '../../machinery/status.ts';
+import type { Pod } from '../../machinery/types.ts';
+import { type Registry, unknownResource } from '../registry.ts';
+import { handlePodStream } from '../streams/index.ts';
+import type { AgentConnector, PodStreamRequest, User } from '../types.ts';
+import { type RequestLine, requestLine } from './exchange.ts';
+import type { RequestHandler } from './handler.ts';
+
+const streamKinds: PodStreamRequest['kind'][] = ['exec', 'attach', 'portforward'];
+
+export interface UpgradeOptions {
+  handler: RequestHandler;
+  registry: Registry;
+  agents: AgentConnector;
+  logger: Logger;
+  closing: AbortSignal;
+}
+
+/** Never rejects; the socket is answered or closed. */
+export async function handleUpgrade(
+  options: UpgradeOptions,
+  upgrade: { request: IncomingMessage; socket: Duplex; head: Buffer },
+  authenticate: () => User,
+): Promise<void> {
+  const { request, socket, head } = upgrade;
+  const { handler, agents, logger, closing } = options;
+  const gone = new AbortController();
+  socket.on('close', () => gone.abort(new Error('the client has gone')));
+  socket.on('error', (error) => logger.debug({ error }, 'a stream connection broke'));
+  const signal = AbortSignal.any([gone.signal, closing]);
+  const line = requestLine(request);
+  let stream: PodStreamRequest;
+  try {
+    const target = await streamTarget(options, line, authenticate(), signal);
+    stream = { ...target, request, socket, head, query: line.query };
+  } catch (error) {
+    return refuse(socket, handler.statusOf(line, error));
+  }
+  try {
+    await handlePodStream(stream, { agents, logger, signal });
+  } catch (error) {
+    logger.warn({ error, kind: stream.kind, pod: stream.pod.metadata.name }, 'a stream failed');
+    socket.destroy();
+  }
+}
+
+async function streamTarget(
+  { handler, registry }: UpgradeOptions,
+  line: RequestLine,
+  user: User,
+  signal: AbortSignal,
+): Promise<{ kind: PodStreamRequest['kind']; pod: Pod }> {
+  const asked = handler.authorize(line, user);
+  const { resolved, subresource, name, namespace } = asked?.route ?? {};
+  const kind = streamKinds.find((candidate) => candidate === subresource);
+  if (!resolved || !kind || !resolved.kind.subresources?.includes(kind) || name === undefined || namespace === undefined) {
+    throw unknownResource();
+  }
+  const { object } = await registry.get({ resolved, namespace, name, user, signal });
+  const pod = object as Pod;
+  if (!pod.spec?.nodeName) throw badRequest(`pod ${name} does not have a host assigned`);
+  return { kind, pod };
+}
+
+/** Nothing has been answered yet: an ordinary response, then the end of the connection. */
+function refuse(socket: Duplex, { status }: StatusError): void {
+  if (socket.destroyed) return;
+  const body = Buffer.from(`${JSON.stringify(status)}\n`);
+  const head = [
+    `HTTP/1.1 ${status.code} ${STATUS_CODES[status.code] ?? 'Error'}`,
+    'Content-Type: application/json',
+    `Content-Length: ${body.length}`,
+    'Connection: close',
+  ];
+  socket.end(Buffer.concat([Buffer.from(`${head.join('\r\n')}\r\n\r\n`), body]));
+}

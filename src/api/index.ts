@@ -1,0 +1,42 @@
+/** The API endpoint of one peer: composed here from the registry, the in-process client and the listeners. */
+
+import { serviceUnavailable } from '../machinery/status.ts';
+import { systemUser } from './authentication.ts';
+import { tableAuthorizer } from './authorization.ts';
+import { bootstrapCluster } from './bootstrap.ts';
+import { Discovery } from './http/discovery.ts';
+import { FixedPaths } from './http/fixed-paths.ts';
+import { RequestHandler } from './http/handler.ts';
+import { ResourceHandler } from './http/resource-handler.ts';
+import { Listeners } from './http/server.ts';
+import { KindTable } from './kind-table.ts';
+import { LocalClient } from './local-client.ts';
+import { Registry } from './registry.ts';
+import { ServiceClaims } from './service-claims.ts';
+import type { Api, ApiOptions } from './types.ts';
+
+/** Throws ApiError 'BadCidr' or 'DuplicateKind' for options that cannot work. */
+export function createApi(options: ApiOptions): Api {
+  const { store, agents, clock, random, logger, nodeHealth, serviceCidr, nodePortRange } = options;
+  const table = new KindTable(options.kinds);
+  const claims = new ServiceClaims({ store, random, serviceCidr, nodePortRange });
+  const registry = new Registry({ store, table, clock, random, nodeHealth, claims });
+  const stop = new AbortController();
+  const closing = stop.signal;
+  const authorizer = tableAuthorizer;
+  const resources = new ResourceHandler({ registry, agents, logger, closing });
+  const fixed = new FixedPaths({ store, table, discovery: new Discovery(table) });
+  const handler = new RequestHandler({ table, authorizer, resources, fixed, clock, logger, closing });
+  const listeners = new Listeners({ handler, upgrades: { handler, registry, agents, logger, closing }, logger });
+  const client = (user = systemUser) => new LocalClient(registry, authorizer, user);
+  return {
+    client,
+    listen: (listen) => listeners.listenTls(listen),
+    listenSocket: (path, user) => listeners.listenSocket(path, user),
+    bootstrap: (signal) => bootstrapCluster(client(), claims.apiAddress, signal),
+    async close() {
+      stop.abort(serviceUnavailable('the server is shutting down'));
+      await listeners.close();
+    },
+  };
+}

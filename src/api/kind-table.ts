@@ -1,0 +1,81 @@
+/** Which kinds there are, found by the names that URLs, objects and our own code use. Fixed after construction. */
+import type { KindDefinition, KindVersion, Verb } from '../machinery/kind.ts';
+import type { GroupResource } from '../machinery/status.ts';
+import { ApiError } from './errors.ts';
+
+/** A kind at one of its versions: what a URL names. */
+export interface ResolvedKind {
+  kind: KindDefinition;
+  version: KindVersion;
+}
+
+export interface GroupVersions {
+  group: string;
+  /** Preferred first. */
+  versions: string[];
+}
+
+const allVerbs: Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+
+export class KindTable {
+  readonly kinds: readonly KindDefinition[];
+  readonly #byResource = new Map<string, ResolvedKind>();
+  readonly #groups = new Map<string, string[]>();
+
+  /** Throws ApiError 'DuplicateKind' when two kinds have the same group, version and plural name. */
+  constructor(kinds: readonly KindDefinition[]) {
+    this.kinds = kinds;
+    for (const kind of kinds) {
+      const versions = this.#groups.get(kind.group) ?? [];
+      this.#groups.set(kind.group, versions);
+      for (const version of kind.versions) {
+        const key = `${kind.group}/${version.name}/${kind.plural}`;
+        if (this.#byResource.has(key)) throw new ApiError('DuplicateKind', `two kinds are served as ${key}`, { key });
+        this.#byResource.set(key, { kind, version });
+        if (!versions.includes(version.name)) versions.push(version.name);
+      }
+    }
+  }
+
+  find(group: string, version: string, plural: string): ResolvedKind | undefined {
+    return this.#byResource.get(`${group}/${version}/${plural}`);
+  }
+
+  /** All kinds of one group at one version, in the order they were declared. */
+  inVersion(group: string, version: string): ResolvedKind[] {
+    return [...this.#byResource.values()].filter(({ kind, version: { name } }) => kind.group === group && name === version);
+  }
+
+  /** The core group first, then by name. */
+  groups(): GroupVersions[] {
+    return [...this.#groups]
+      .map(([group, versions]) => ({ group, versions }))
+      .sort((a, b) => (a.group < b.group ? -1 : a.group > b.group ? 1 : 0));
+  }
+}
+
+export function verbsOf(kind: KindDefinition): Verb[] {
+  return kind.verbs ? [...kind.verbs].sort() : allVerbs;
+}
+
+/** Names the kind in error texts. */
+export function groupResource(kind: KindDefinition): GroupResource {
+  return { group: kind.group, resource: kind.plural };
+}
+
+/** The apiVersion of objects of this kind at this version. */
+export function apiVersionOf({ kind, version }: ResolvedKind): string {
+  return kind.group ? `${kind.group}/${version.name}` : version.name;
+}
+
+export function isStorageVersion({ kind, version }: ResolvedKind): boolean {
+  return kind.versions[0].name === version.name;
+}
+
+/** All subresources of a kind, sorted. */
+export function subresourcesOf(kind: KindDefinition): string[] {
+  const names = new Set(kind.subresources);
+  if (kind.hasStatus) names.add('status');
+  if (kind.scale) names.add('scale');
+  return [...names].sort();
+}

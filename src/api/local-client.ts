@@ -1,0 +1,183 @@
+/**
+ * The Client inside the process: the same authorization, admission and validation as over HTTP, without its bytes. Objects
+ * that come back are shared with the registry's cache: read only.
+ */
+import { BoundedQueue } from '../lib/bounded-queue.ts';
+import { deferred } from '../lib/deferred.ts';
+import type {
+  Client,
+  WriteOptions as ClientWriteOptions,
+  DeleteOptions,
+  List,
+  ListOptions,
+  PatchType,
+  WatchEvent,
+  WatchOptions,
+} from '../machinery/client.ts';
+import type { Resource } from '../machinery/resources.ts';
+import { expired, type StatusError } from '../machinery/status.ts';
+import type { KubeObject } from '../machinery/types.ts';
+import { type Authorizer, accessDenied } from './authorization.ts';
+import { methodNotAllowed, type Registry, unknownResource } from './registry.ts';
+import type { NamedTarget, Target, WriteOptions } from './registry-types.ts';
+import { fromStorage, objectAt } from './stored-objects.ts';
+import type { User } from './types.ts';
+import type { BookmarkNotice, ObjectNotice } from './watch.ts';
+
+/** A watcher that is this many events behind is cut off and lists again. */
+const watchEventsMax = 16_384;
+
+export class LocalClient implements Client {
+  readonly #registry: Registry;
+  readonly #authorizer: Authorizer;
+  readonly #user: User;
+
+  constructor(registry: Registry, authorizer: Authorizer, user: User) {
+    this.#registry = registry;
+    this.#authorizer = authorizer;
+    this.#user = user;
+  }
+
+  async get<T extends KubeObject>(
+    resource: Resource<T>,
+    name: string,
+    options: { namespace?: string; signal?: AbortSignal } = {},
+  ): Promise<T> {
+    const target = this.#named(resource, 'get', name, options);
+    const { object } = await this.#registry.get(target);
+    return object as T;
+  }
+
+  async list<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Promise<List<T>> {
+    const target = this.#collection(resource, 'list', options);
+    const { labelSelector, fieldSelector, resourceVersion } = options;
+    const { entries, revision } = await this.#registry.list(target, { labelSelector, fieldSelector, resourceVersion });
+    const items = entries.map((entry) => fromStorage(target.resolved, entry.object) as T);
+    return { resourceVersion: String(revision), items };
+  }
+
+  async *watch<T extends KubeObject>(resource: Resource<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
+    const { signal } = options;
+    signal.throwIfAborted();
+    const target = this.#collection(resource, 'watch', options);
+    const prepared = await this.#registry.watch(target, options);
+    const queue = new BoundedQueue<ObjectNotice | BookmarkNotice>(watchEventsMax);
+    let ended: { error: StatusError | undefined } | undefined;
+    let wake = deferred<void>();
+    const onAbort = () => wake.resolve();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const stop = prepared.start({
+      onNotice(notice) {
+        if (!ended && !queue.push(notice)) ended = { error: expired('the watcher is too slow: list again') };
+        wake.resolve();
+      },
+      onEnd(error) {
+        ended ??= { error };
+        wake.resolve();
+      },
+    });
+    try {
+      for (;;) {
+        signal.throwIfAborted();
+        const notice = queue.shift();
+        if (notice) {
+          yield eventOf<T>(target, notice);
+          continue;
+        }
+        if (ended?.error) throw ended.error;
+        if (ended) return;
+        await wake.promise;
+        wake = deferred<void>();
+      }
+    } finally {
+      stop();
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  async create<T extends KubeObject>(
+    resource: Resource<T>,
+    object: unknown,
+    options: ClientWriteOptions & { name?: string } = {},
+  ): Promise<T> {
+    const body = copyOf(object);
+    if (options.subresource) {
+      const name = options.name ?? (body as Partial<KubeObject>).metadata?.name ?? '';
+      const target = this.#named(resource, 'create', name, options);
+      return (await this.#registry.createSubresource(target, body, writeOptions(options))).object as T;
+    }
+    const target = this.#collection(resource, 'create', options);
+    return (await this.#registry.create(target, body, writeOptions(options))).object as T;
+  }
+
+  async update<T extends KubeObject>(resource: Resource<T>, object: T, options: ClientWriteOptions = {}): Promise<T> {
+    const { name, namespace } = object.metadata;
+    const target = this.#named(resource, 'update', name, { ...options, namespace: options.namespace ?? namespace });
+    return (await this.#registry.update(target, copyOf(object), writeOptions(options))).object as T;
+  }
+
+  async patch<T extends KubeObject>(
+    resource: Resource<T>,
+    name: string,
+    type: PatchType,
+    patch: unknown,
+    options: ClientWriteOptions = {},
+  ): Promise<T> {
+    const target = this.#named(resource, 'patch', name, options);
+    return (await this.#registry.patch(target, { type, body: copyOf(patch) }, writeOptions(options))).object as T;
+  }
+
+  async delete<T extends KubeObject>(resource: Resource<T>, name: string, options: DeleteOptions = {}): Promise<void> {
+    const { namespace, signal, ...deletion } = options;
+    await this.#registry.delete(this.#named(resource, 'delete', name, { namespace, signal }), deletion);
+  }
+
+  #collection(resource: Resource, verb: string, options: { namespace?: string; signal?: AbortSignal }): Target {
+    const target = this.#target(resource, options);
+    this.#authorize(resource, verb, target, {});
+    if (verb === 'create' && target.resolved.kind.namespaced && !target.namespace) throw methodNotAllowed();
+    return target;
+  }
+
+  #named(
+    resource: Resource,
+    verb: string,
+    name: string,
+    options: { namespace?: string; subresource?: string; signal?: AbortSignal },
+  ): NamedTarget {
+    const { subresource } = options;
+    const target = { ...this.#target(resource, options), name, ...(subresource ? { subresource } : {}) };
+    this.#authorize(resource, verb, target, { name, subresource });
+    if (target.resolved.kind.namespaced && !target.namespace) throw methodNotAllowed();
+    return target;
+  }
+
+  #target(resource: Resource, { namespace, signal }: { namespace?: string; signal?: AbortSignal }): Target {
+    signal?.throwIfAborted();
+    const resolved = this.#registry.context.table.find(resource.group, resource.version, resource.resource);
+    if (!resolved) throw unknownResource();
+    return { resolved, namespace: resolved.kind.namespaced ? namespace : undefined, user: this.#user, signal };
+  }
+
+  #authorize(resource: Resource, verb: string, target: Target, of: { name?: string; subresource?: string }): void {
+    const { namespace } = target;
+    const attributes = { user: this.#user, verb, group: resource.group, resource: resource.resource, namespace, ...of };
+    if (!this.#authorizer.mayAccess(attributes)) throw accessDenied(attributes);
+  }
+}
+
+function writeOptions({ dryRun = false }: ClientWriteOptions): WriteOptions {
+  return { dryRun, fieldValidation: 'Ignore', warnings: [] };
+}
+
+/** As it would come over HTTP: the caller keeps its object, undefined members vanish. */
+function copyOf(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value));
+}
+
+function eventOf<T extends KubeObject>(target: Target, notice: ObjectNotice | BookmarkNotice): WatchEvent<T> {
+  if (notice.type === 'BOOKMARK') {
+    return { type: 'BOOKMARK', object: { metadata: { resourceVersion: String(notice.revision) } } };
+  }
+  return { type: notice.type, object: fromStorage(target.resolved, objectAt(notice.record, notice.revision)) as T };
+}

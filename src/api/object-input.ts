@@ -1,0 +1,101 @@
+/**
+ * What a caller sent becomes an object of the storage version: identity checked against the URL, fields checked against
+ * the schema, null and unknown members dropped, as a decoder into typed structures would.
+ */
+import { checkObject, pruneUnknown, schema } from '../machinery/schemas.ts';
+import { badRequest, invalid } from '../machinery/status.ts';
+import type { KubeObject } from '../machinery/types.ts';
+import { apiVersionOf, type ResolvedKind } from './kind-table.ts';
+import type { Target, WriteOptions } from './registry-types.ts';
+import { toStorage } from './stored-objects.ts';
+
+/**
+ * Takes over `body` (it may be changed). `origin` 'patch' reports unknown fields the way a patch does. StatusError 400 or
+ * 422 when it is not an object of the kind.
+ */
+export function decodeInput(
+  resolved: ResolvedKind,
+  body: unknown,
+  options: Pick<WriteOptions, 'fieldValidation' | 'warnings'>,
+  origin: 'body' | 'patch' = 'body',
+): KubeObject {
+  if (!isRecord(body)) throw badRequest('the body of the request is not a JSON object');
+  const object = body as unknown as KubeObject;
+  checkType(resolved, object);
+  dropNulls(body);
+  if (object.metadata === undefined) object.metadata = { name: '' };
+  if (!isRecord(object.metadata)) throw badRequest(`${cannotBeHandled(resolved)}: metadata is not an object`);
+  if (schema(resolved.version.schema)) checkFields(resolved, object, options, origin);
+  return toStorage(resolved, object);
+}
+
+function checkType(resolved: ResolvedKind, object: KubeObject): void {
+  const apiVersion = apiVersionOf(resolved);
+  object.apiVersion ||= apiVersion;
+  object.kind ||= resolved.kind.kind;
+  if (object.apiVersion !== apiVersion) {
+    throw badRequest(
+      `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`,
+    );
+  }
+  if (object.kind !== resolved.kind.kind) {
+    throw badRequest(`the kind in the data (${object.kind}) does not match the expected kind (${resolved.kind.kind})`);
+  }
+}
+
+function checkFields(
+  resolved: ResolvedKind,
+  object: KubeObject,
+  options: Pick<WriteOptions, 'fieldValidation' | 'warnings'>,
+  origin: 'body' | 'patch',
+): void {
+  const { unknownFields, duplicate = [], errors } = checkObject(object, resolved.version.schema);
+  if (errors.length > 0) throw badRequest(`${cannotBeHandled(resolved)}: ${errors.join(', ')}`);
+  const complaints = [
+    ...unknownFields.map((field) => `unknown field ${JSON.stringify(field)}`),
+    ...duplicate.map((field) => `duplicate field ${JSON.stringify(field)}`),
+  ];
+  if (complaints.length > 0 && options.fieldValidation === 'Strict') {
+    const detail = `strict decoding error: ${complaints.join(', ')}`;
+    if (origin === 'body') throw badRequest(`${cannotBeHandled(resolved)}: ${detail}`);
+    throw invalid('', '', '', [{ type: 'Invalid', field: 'patch', value: 'patched object', detail }]);
+  }
+  if (options.fieldValidation === 'Warn') options.warnings.push(...complaints);
+  if (unknownFields.length > 0) pruneUnknown(object, resolved.version.schema);
+}
+
+function cannotBeHandled({ kind, version }: ResolvedKind): string {
+  return `${kind.kind} in version ${JSON.stringify(version.name)} cannot be handled as a ${kind.kind}`;
+}
+
+/** Fills in namespace and name from the URL. StatusError 400 when the object says otherwise. */
+export function checkIdentity(target: Target & { name?: string }, object: KubeObject): void {
+  const { metadata } = object;
+  const namespace = target.resolved.kind.namespaced ? target.namespace : undefined;
+  if (metadata.namespace && metadata.namespace !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+  if (namespace) metadata.namespace = namespace;
+  else delete metadata.namespace;
+  if (target.name === undefined) return;
+  metadata.name ||= target.name;
+  if (metadata.name !== target.name) {
+    throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${target.name})`);
+  }
+}
+
+/** Removes members that are null, at any depth. Items of lists stay. */
+export function dropNulls(value: unknown): void {
+  if (Array.isArray(value)) {
+    for (const item of value) dropNulls(item);
+  } else if (isRecord(value)) {
+    for (const [key, member] of Object.entries(value)) {
+      if (member === null || member === undefined) delete value[key];
+      else if (typeof member === 'object') dropNulls(member);
+    }
+  }
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

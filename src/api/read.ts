@@ -1,0 +1,220 @@
+/**
+ * GET of one object and of collections. Linearizable unless the caller says `resourceVersion=0`: a barrier, then the state
+ * of this peer. Long collections come in pages of one revision.
+ */
+import { errorCode } from '../lib/errors.ts';
+import { badRequest, expired, failure, invalid, notFound, StatusError } from '../machinery/status.ts';
+import type { KubeObject } from '../machinery/types.ts';
+import type { StoreRecord } from '../store/types.ts';
+import { decodeContinue, encodeContinue } from './continue-token.ts';
+import { groupResource } from './kind-table.ts';
+import { nodeLease, nodeLeases } from './node-leases.ts';
+import type { NamedTarget, RegistryContext, Target } from './registry-types.ts';
+import { type Selection, selectionOf } from './selection.ts';
+import { keyOf, objectOf, prefixOf, spliceRevision } from './stored-objects.ts';
+
+const notOlderTimeoutMs = 3_000;
+const pageRecords = 1_000;
+
+export interface ListRequest {
+  labelSelector?: string;
+  fieldSelector?: string;
+  limit?: number;
+  continue?: string;
+  resourceVersion?: string;
+  resourceVersionMatch?: string;
+}
+
+export interface ListAnswer {
+  entries: Entry[];
+  revision: number;
+  continue?: string;
+  remainingItemCount?: number;
+}
+
+/** One object of an answer: a stored one, parsed only when its members are needed, or one made up for the answer. */
+export class Entry {
+  readonly #record: StoreRecord | undefined;
+  readonly #object: KubeObject | undefined;
+
+  private constructor(record: StoreRecord | undefined, object: KubeObject | undefined) {
+    this.#record = record;
+    this.#object = object;
+  }
+
+  static of(record: StoreRecord): Entry {
+    return new Entry(record, undefined);
+  }
+
+  static made(object: KubeObject): Entry {
+    return new Entry(undefined, object);
+  }
+
+  /** Storage version; shared. */
+  get object(): KubeObject {
+    return this.#object ?? objectOf(this.#record as StoreRecord);
+  }
+
+  /** JSON of the storage version. */
+  get json(): Buffer[] {
+    const record = this.#record;
+    return record ? spliceRevision(record.value, record.modRevision) : [Buffer.from(JSON.stringify(this.#object))];
+  }
+}
+
+/** StatusError 404 when it does not exist. */
+export async function getEntry(context: RegistryContext, target: NamedTarget, resourceVersion = ''): Promise<Entry> {
+  const { kind } = target.resolved;
+  await reach(context, target, resourceVersion);
+  const lease = nodeLease(context, kind, target.namespace, target.name);
+  if (lease) return Entry.made(lease);
+  const record = context.store.get(keyOf(kind, target.namespace, target.name));
+  if (!record) throw notFound(groupResource(kind), target.name);
+  return Entry.of(record);
+}
+
+export async function listEntries(context: RegistryContext, target: Target, request: ListRequest): Promise<ListAnswer> {
+  checkListRequest(request);
+  const selection = selectionOf(target, request);
+  const token = request.continue ? decodeContinue(request.continue) : undefined;
+  if (!token) await reach(context, target, request.resourceVersion ?? '');
+  const revision = token ? token.revision : exactRevision(request);
+  if (token && token.revision === undefined) await context.store.barrier(target.signal);
+  const prefix = prefixOf(target.resolved.kind, target.namespace);
+  try {
+    return collect(context, target, selection, { prefix, revision, limit: request.limit ?? 0, startAfter: token?.startAfter });
+  } catch (error) {
+    if (errorCode(error) === 'FutureRevision') throw tooLarge(revision ?? 0, context.store.revision);
+    if (errorCode(error) !== 'Compacted') throw error;
+    throw token ? expiredToken(token.startAfter) : expired('The provided resource version is too old.');
+  }
+}
+
+interface Page {
+  prefix: string;
+  revision: number | undefined;
+  /** 0: no limit. */
+  limit: number;
+  startAfter: string | undefined;
+}
+
+function collect(context: RegistryContext, target: Target, selection: Selection, page: Page): ListAnswer {
+  const { store } = context;
+  const single = selection.name !== undefined && target.namespace !== undefined;
+  if (selection.everything || !page.limit || single) return collectOnce(context, target, selection, page);
+  let { startAfter, revision } = page;
+  const entries: Entry[] = [];
+  for (;;) {
+    const part = store.list(page.prefix, { startAfter, limit: pageRecords, revision });
+    revision = part.revision;
+    for (const [index, record] of part.records.entries()) {
+      if (!selection.matches(objectOf(record))) continue;
+      entries.push(Entry.of(record));
+      const last = index === part.records.length - 1 && part.remaining === 0;
+      if (entries.length === page.limit && !last) {
+        return { entries, revision, continue: encodeContinue({ revision, startAfter: record.key }) };
+      }
+    }
+    startAfter = part.records.at(-1)?.key;
+    if (part.remaining === 0) return { entries, revision };
+  }
+}
+
+function collectOnce(context: RegistryContext, target: Target, selection: Selection, page: Page): ListAnswer {
+  const { store } = context;
+  const { kind } = target.resolved;
+  if (selection.name !== undefined && target.namespace !== undefined && page.revision === undefined) {
+    const record = store.get(keyOf(kind, target.namespace, selection.name));
+    const made = nodeLease(context, kind, target.namespace, selection.name);
+    const entry = made ? Entry.made(made) : record && Entry.of(record);
+    return { entries: entry && selection.matches(entry.object) ? [entry] : [], revision: store.revision };
+  }
+  const limit = page.limit || undefined;
+  const { records, revision, remaining } = store.list(page.prefix, {
+    startAfter: page.startAfter,
+    revision: page.revision,
+    ...(selection.everything && limit ? { limit } : {}),
+  });
+  const chosen = selection.everything ? records : records.filter((record) => selection.matches(objectOf(record)));
+  const entries = withLeases(context, target, selection, chosen);
+  const last = records.at(-1);
+  if (remaining === 0 || !last) return { entries, revision };
+  return { entries, revision, continue: encodeContinue({ revision, startAfter: last.key }), remainingItemCount: remaining };
+}
+
+/** Stored leases and those of the nodes, by name; the nodes' win. */
+function withLeases(context: RegistryContext, target: Target, selection: Selection, records: StoreRecord[]): Entry[] {
+  const leases = nodeLeases(context, target.resolved.kind, target.namespace).filter((lease) => selection.matches(lease));
+  if (leases.length === 0) return records.map((record) => Entry.of(record));
+  const byKey = new Map(records.map((record) => [record.key, Entry.of(record)]));
+  for (const lease of leases) {
+    byKey.set(keyOf(target.resolved.kind, lease.metadata.namespace, lease.metadata.name), Entry.made(lease));
+  }
+  return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+}
+
+/** Waits until this peer may answer a read about `resourceVersion` ('' latest, '0' any, else not older). */
+export async function reach(context: RegistryContext, target: Target, resourceVersion: string): Promise<void> {
+  if (resourceVersion === '0') return;
+  if (resourceVersion === '') return context.store.barrier(target.signal);
+  const revision = parseResourceVersion(resourceVersion);
+  if (context.store.revision >= revision) return;
+  const timeout = new AbortController();
+  const timer = context.clock.setTimer(notOlderTimeoutMs, () => timeout.abort(tooLarge(revision, context.store.revision)));
+  const signal = target.signal ? AbortSignal.any([timeout.signal, target.signal]) : timeout.signal;
+  try {
+    await context.store.waitForRevision(revision, signal);
+  } catch (error) {
+    throw timeout.signal.aborted && !target.signal?.aborted ? timeout.signal.reason : error;
+  } finally {
+    timer.cancel();
+  }
+}
+
+/** StatusError 400 unless it is a decimal number. */
+export function parseResourceVersion(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw badRequest(`Invalid value: ${JSON.stringify(text)}: invalid resource version`);
+  return Number(text);
+}
+
+function exactRevision(request: ListRequest): number | undefined {
+  const { resourceVersion = '', resourceVersionMatch = '', limit = 0 } = request;
+  const exact = resourceVersionMatch === 'Exact' || (resourceVersionMatch === '' && limit > 0);
+  return exact && resourceVersion !== '' && resourceVersion !== '0' ? parseResourceVersion(resourceVersion) : undefined;
+}
+
+function checkListRequest(request: ListRequest): void {
+  const { resourceVersion = '', resourceVersionMatch = '' } = request;
+  if (request.continue && resourceVersion && resourceVersion !== '0') {
+    throw badRequest('specifying resource version is not allowed when using continue');
+  }
+  const wrong = (type: 'Forbidden' | 'NotSupported', detail: string) =>
+    invalid('meta.k8s.io', 'ListOptions', '', [
+      { type, field: 'resourceVersionMatch', ...(type === 'NotSupported' ? { value: resourceVersionMatch } : {}), detail },
+    ]);
+  if (resourceVersionMatch === '') return;
+  if (request.continue) throw wrong('Forbidden', 'resourceVersionMatch is forbidden when continue is provided');
+  if (!resourceVersion) throw wrong('Forbidden', 'resourceVersionMatch is forbidden unless resourceVersion is provided');
+  if (resourceVersionMatch !== 'Exact' && resourceVersionMatch !== 'NotOlderThan') {
+    throw wrong('NotSupported', 'supported values: "Exact", "NotOlderThan"');
+  }
+  if (resourceVersionMatch === 'Exact' && resourceVersion === '0') {
+    throw wrong('Forbidden', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+  }
+}
+
+export function tooLarge(wanted: number, current: number): StatusError {
+  return failure(504, 'Timeout', `Too large resource version: ${wanted}, current: ${current}`, {
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+    retryAfterSeconds: 1,
+  });
+}
+
+/** The answer holds a token that goes on from the same place in the present state. */
+function expiredToken(startAfter: string): StatusError {
+  const { status } = expired(
+    'The continue token is too old to go on with the same state. Start again without it, or use the token in this answer for the rest of the list as it is now.',
+  );
+  const metadata = { continue: encodeContinue({ revision: undefined, startAfter }) };
+  return new StatusError({ ...status, metadata: metadata as unknown as Record<string, never> });
+}

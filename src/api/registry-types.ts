@@ -1,0 +1,50 @@
+/** What the files of the registry share: its surroundings, requests and outcomes. */
+import type { Clock } from '../lib/clock.ts';
+import type { Random } from '../lib/random.ts';
+import type { NodeHealth } from '../machinery/node-health.ts';
+import type { Status } from '../machinery/status.ts';
+import type { KubeObject } from '../machinery/types.ts';
+import type { ClusterStore } from '../store/types.ts';
+import type { KindTable, ResolvedKind } from './kind-table.ts';
+import type { ServiceClaims } from './service-claims.ts';
+import type { User } from './types.ts';
+
+export interface RegistryContext {
+  store: ClusterStore;
+  table: KindTable;
+  clock: Clock;
+  random: Random;
+  nodeHealth: NodeHealth;
+  claims: ServiceClaims;
+}
+
+/** One resource, or a collection of them, as a URL names it. */
+export interface Target {
+  resolved: ResolvedKind;
+  /** Undefined for cluster-wide kinds, and for collections over all namespaces. */
+  namespace: string | undefined;
+  user: User;
+  signal?: AbortSignal;
+}
+
+export interface NamedTarget extends Target {
+  name: string;
+  subresource?: string;
+}
+
+export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
+
+export interface WriteOptions {
+  dryRun: boolean;
+  fieldValidation: FieldValidation;
+  /** Texts for Warning headers; the registry adds to it. */
+  warnings: string[];
+}
+
+/** The answer to a request for one object, in the version that was asked for. */
+export interface Outcome {
+  code: 200 | 201;
+  object: KubeObject | Status;
+  /** The stored bytes of `object` when it is in the storage version, so that it needs no encoding. */
+  stored?: { value: Uint8Array; revision: number };
+}

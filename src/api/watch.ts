@@ -1,0 +1,195 @@
+/**
+ * Watches: events of the store become events of a selection. An object that starts to match is ADDED, one that stops is
+ * DELETED. Order is the store's; nothing is left out or told twice. The sink is called synchronously and must not block.
+ */
+import type { Timer } from '../lib/clock.ts';
+import { errorCode } from '../lib/errors.ts';
+import { expired, invalid, type StatusError } from '../machinery/status.ts';
+import type { StoreEvent, StoreRecord, Watch } from '../store/types.ts';
+import { parseResourceVersion, reach, tooLarge } from './read.ts';
+import type { RegistryContext, Target } from './registry-types.ts';
+import { type Selection, selectionOf } from './selection.ts';
+import { keyOf, objectOf, prefixOf } from './stored-objects.ts';
+
+const bookmarkIntervalMs = 60_000;
+
+export interface WatchRequest {
+  labelSelector?: string;
+  fieldSelector?: string;
+  /** Missing or '0': first everything there is, as ADDED. */
+  resourceVersion?: string;
+  resourceVersionMatch?: string;
+  sendInitialEvents?: boolean;
+  allowWatchBookmarks?: boolean;
+  /** Left out: until cancelled. */
+  timeoutMs?: number;
+}
+
+export interface ObjectNotice {
+  type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  record: StoreRecord;
+  /** The resourceVersion that the event carries. */
+  revision: number;
+  /** The store's event behind it, the same object for every watcher; undefined for initial events. */
+  event: StoreEvent | undefined;
+}
+
+export interface BookmarkNotice {
+  type: 'BOOKMARK';
+  revision: number;
+  /** The end of the initial events. */
+  initialEnd: boolean;
+}
+
+export interface WatchSink {
+  onNotice(notice: ObjectNotice | BookmarkNotice): void;
+  /** Without an error: the time is up. Nothing comes afterwards. */
+  onEnd(error: StatusError | undefined): void;
+}
+
+export interface PreparedWatch {
+  /** Starts; may call the sink before it returns. Gives the function that stops. */
+  start(sink: WatchSink): () => void;
+}
+
+/** Checks the request and waits until this peer can serve it. StatusError for bad selectors and versions. */
+export async function prepareWatch(context: RegistryContext, target: Target, request: WatchRequest): Promise<PreparedWatch> {
+  const selection = selectionOf(target, request);
+  const version = request.resourceVersion ?? '';
+  if (request.sendInitialEvents && request.resourceVersionMatch !== 'NotOlderThan') {
+    throw invalid('meta.k8s.io', 'ListOptions', '', [
+      {
+        type: 'Forbidden',
+        field: 'resourceVersionMatch',
+        detail: 'sendInitialEvents requires resourceVersionMatch=NotOlderThan',
+      },
+    ]);
+  }
+  const after = version === '' || version === '0' ? undefined : parseResourceVersion(version);
+  await reach(context, target, version);
+  const initial = request.sendInitialEvents ?? after === undefined;
+  return {
+    start(sink) {
+      const session = new WatchSession(context, target, selection, sink);
+      session.start(request, { initial, after });
+      return () => session.stop();
+    },
+  };
+}
+
+class WatchSession {
+  readonly #context: RegistryContext;
+  readonly #prefix: string;
+  /** Set when only one object can match: events of others are passed over without a look inside. */
+  readonly #onlyKey: string | undefined;
+  readonly #selection: Selection;
+  readonly #sink: WatchSink;
+  readonly #timers: Timer[] = [];
+  #watch: Watch | undefined;
+  #stopped = false;
+
+  constructor(context: RegistryContext, target: Target, selection: Selection, sink: WatchSink) {
+    const { kind } = target.resolved;
+    this.#context = context;
+    this.#prefix = prefixOf(kind, target.namespace);
+    this.#onlyKey = selection.name === undefined ? undefined : keyOf(kind, target.namespace, selection.name);
+    this.#selection = selection;
+    this.#sink = sink;
+  }
+
+  start(request: WatchRequest, from: { initial: boolean; after: number | undefined }): void {
+    const { store } = this.#context;
+    try {
+      let after = from.after ?? store.revision;
+      if (from.initial) {
+        after = this.#sendPresent();
+        if (request.sendInitialEvents && request.allowWatchBookmarks) this.#bookmark(after, true);
+      }
+      if (this.#stopped) return;
+      const watch = store.watch(this.#prefix, after, {
+        onEvents: (events) => this.#onEvents(events),
+        onEnd: (reason) => this.#end(expired(`the watch has ended (${reason}): list again`)),
+      });
+      if (this.#stopped) watch.cancel();
+      else this.#watch = watch;
+    } catch (error) {
+      this.#end(this.#startError(error, from.after ?? 0));
+    }
+    if (this.#stopped) return;
+    if (request.allowWatchBookmarks) this.#scheduleBookmark();
+    if (request.timeoutMs !== undefined) this.#timer(request.timeoutMs, () => this.#end(undefined));
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#watch?.cancel();
+    for (const timer of this.#timers) timer.cancel();
+  }
+
+  #startError(error: unknown, wanted: number): StatusError {
+    const { store } = this.#context;
+    if (errorCode(error) === 'Compacted') {
+      return expired(`too old resource version: ${wanted} (${store.compactedRevision})`);
+    }
+    if (errorCode(error) === 'FutureRevision') return tooLarge(wanted, store.revision);
+    throw error;
+  }
+
+  /** Everything that matches now, as ADDED; gives the revision this shows. */
+  #sendPresent(): number {
+    const { records, revision } = this.#context.store.list(this.#prefix);
+    for (const record of records) {
+      if (this.#stopped) break;
+      if (this.#matches(record)) this.#send({ type: 'ADDED', record, revision: record.modRevision, event: undefined });
+    }
+    return revision;
+  }
+
+  #onEvents(events: readonly StoreEvent[]): void {
+    for (const event of events) {
+      if (this.#stopped) return;
+      const { record, previous, revision } = event;
+      if (this.#onlyKey !== undefined && record.key !== this.#onlyKey) continue;
+      if (event.type === 'delete') {
+        if (this.#matches(record)) this.#send({ type: 'DELETED', record, revision, event });
+        continue;
+      }
+      const before = previous !== undefined && this.#matches(previous);
+      if (this.#matches(record)) this.#send({ type: before ? 'MODIFIED' : 'ADDED', record, revision, event });
+      else if (before) this.#send({ type: 'DELETED', record: previous, revision, event });
+    }
+  }
+
+  #matches(record: StoreRecord): boolean {
+    return this.#selection.everything || this.#selection.matches(objectOf(record));
+  }
+
+  #send(notice: ObjectNotice): void {
+    this.#sink.onNotice(notice);
+  }
+
+  #bookmark(revision: number, initialEnd: boolean): void {
+    if (!this.#stopped) this.#sink.onNotice({ type: 'BOOKMARK', revision, initialEnd });
+  }
+
+  #scheduleBookmark(): void {
+    this.#timer(bookmarkIntervalMs, () => {
+      this.#bookmark(this.#context.store.revision, false);
+      if (!this.#stopped) this.#scheduleBookmark();
+    });
+  }
+
+  #timer(delayMs: number, callback: () => void): void {
+    const timer = this.#context.clock.setTimer(delayMs, () => {
+      this.#timers.splice(this.#timers.indexOf(timer), 1);
+      callback();
+    });
+    this.#timers.push(timer);
+  }
+
+  #end(error: StatusError | undefined): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#sink.onEnd(error);
+  }
+}

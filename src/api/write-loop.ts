@@ -1,0 +1,94 @@
+/**
+ * Optimistic writing: read the record, decide, write on the condition that the record is still the same; again when it is
+ * not. The first decision is made on what this peer has, which may be old: an error or "nothing to do" counts only after
+ * a barrier or a failed condition has shown the state to be recent. So the usual write costs one round and no more.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { conflict, StatusError } from '../machinery/status.ts';
+import type { KubeObject } from '../machinery/types.ts';
+import type { Condition, Operation, StoreRecord } from '../store/types.ts';
+import { groupResource } from './kind-table.ts';
+import type { NamedTarget, RegistryContext } from './registry-types.ts';
+import { encodeObject, keyOf, objectOf, parseValue } from './stored-objects.ts';
+
+const attemptsMax = 24;
+
+/** What one attempt wants written. */
+export interface Plan {
+  /** The object as it shall be; undefined removes it. */
+  next: KubeObject | undefined;
+  /** Besides the condition and the operation on the object's own key. */
+  conditions?: Condition[];
+  operations?: Operation[];
+}
+
+export interface Written {
+  /** As stored; for a removal the last state. Not shared with anyone. */
+  object: KubeObject;
+  value: Uint8Array;
+  revision: number;
+  removed: boolean;
+}
+
+/**
+ * `attempt` is called with the present record and gives a plan, or throws a StatusError for the caller. It must not change
+ * the record's object and may be called several times. StatusError 409 when others keep changing the object.
+ */
+export async function writeLoop(
+  context: RegistryContext,
+  target: NamedTarget,
+  dryRun: boolean,
+  attempt: (record: StoreRecord | undefined) => Plan,
+): Promise<Written> {
+  const { store } = context;
+  const { kind } = target.resolved;
+  const key = keyOf(kind, target.namespace, target.name);
+  let recent = false;
+  const refresh = async () => {
+    await store.barrier(target.signal);
+    recent = true;
+  };
+  for (let count = 0; count < attemptsMax; count++) {
+    const record = store.get(key);
+    let plan: Plan;
+    try {
+      plan = attempt(record);
+    } catch (error) {
+      if (recent || !(error instanceof StatusError)) throw error;
+      await refresh();
+      continue;
+    }
+    const value = plan.next ? encodeObject(plan.next) : undefined;
+    const unchanged = record && value && sameContent(value, record);
+    if ((unchanged || dryRun) && !recent) {
+      await refresh();
+      continue;
+    }
+    if (unchanged) return written(record.value, record.modRevision, false);
+    if (dryRun) return written(value ?? lastValue(record), record?.modRevision ?? 0, !value);
+    const result = await store.write(
+      {
+        conditions: [{ key, modRevision: record?.modRevision ?? 0 }, ...(plan.conditions ?? [])],
+        operations: [value ? { type: 'put', key, value } : { type: 'delete', key }, ...(plan.operations ?? [])],
+      },
+      target.signal,
+    );
+    if (result.ok) return written(value ?? lastValue(record), result.revision, !value);
+    recent = true;
+  }
+  throw conflict(groupResource(kind), target.name);
+}
+
+function written(value: Uint8Array, revision: number, removed: boolean): Written {
+  return { object: parseValue(value, revision), value, revision, removed };
+}
+
+function lastValue(record: StoreRecord | undefined): Uint8Array {
+  if (!record) throw new RangeError('a plan removes what does not exist');
+  return record.value;
+}
+
+/** Equal but for the order of members: writing it would change nothing. */
+function sameContent(value: Buffer, record: StoreRecord): boolean {
+  return value.equals(record.value) || isDeepStrictEqual(parseValue(value, record.modRevision), objectOf(record));
+}

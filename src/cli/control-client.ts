@@ -1,0 +1,27 @@
+/** Calls to the daemon of this machine over its control socket. */
+import { request } from 'node:http';
+import { errorCode, errorMessage } from '../lib/errors.ts';
+import { CliError } from './errors.ts';
+
+/** Throws CliError 'DaemonNotRunning' when nobody listens, 'CommandFailed' with the daemon's words otherwise. */
+export function callDaemon<T>(socketPath: string, method: string, path: string, body?: unknown, timeoutMs = 20_000): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const call = request({ socketPath, method, path, timeout: timeoutMs }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const answer = JSON.parse(Buffer.concat(chunks).toString()) as T & { error?: string };
+        if (response.statusCode === 200) resolve(answer);
+        else reject(new CliError('CommandFailed', answer.error ?? `the daemon answered ${response.statusCode}`));
+      });
+    });
+    call.on('timeout', () => call.destroy(new CliError('CommandFailed', `the daemon did not answer within ${timeoutMs} ms`)));
+    call.on('error', (error) => {
+      const absent = ['ENOENT', 'ECONNREFUSED'].includes(errorCode(error) ?? '');
+      if (absent) reject(new CliError('DaemonNotRunning', `no daemon listens on ${socketPath}; start it with: kontiki up`));
+      else reject(error instanceof CliError ? error : new CliError('CommandFailed', errorMessage(error), {}, error));
+    });
+    call.end(body === undefined ? undefined : JSON.stringify(body));
+  });
+}

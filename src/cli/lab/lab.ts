@@ -1,0 +1,215 @@
+/** Starts and ends a local cluster of several peers, each a real daemon in a network namespace of its own. */
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { resolve } from 'node:path';
+import { stringify } from 'yaml';
+import type { ConsensusStatus } from '../../consensus/types.ts';
+import { delay, systemClock } from '../../lib/clock.ts';
+import { errorMessage } from '../../lib/errors.ts';
+import { loadConfig, pathsOf } from '../../node/config.ts';
+import { readIfExists, writeDurably } from '../../node/durable-file.ts';
+import { resetMachine } from '../../node/machine-reset.ts';
+import { callDaemon } from '../control-client.ts';
+import { CliError } from '../errors.ts';
+import { LabNetwork } from './network.ts';
+import { isAlive, type LabPeer, type LabState, labExists, labId, peerApiPort, peerPort, pidOf, saveLab } from './state.ts';
+
+const pollMs = 50;
+const startPatienceMs = 60_000;
+const stopPatienceMs = 15_000;
+
+export interface DaemonStatus {
+  nodeName: string;
+  pid: number;
+  agentPid?: number;
+  consensus: ConsensusStatus;
+}
+
+/** Makes everything and starts the peers; resolves when all are members. Progress goes to `report`. */
+export async function createLab(dir: string, peerCount: number, report: (line: string) => void): Promise<LabState> {
+  if (labExists(dir))
+    throw new CliError('LabExists', `a local cluster is already in ${resolve(dir)}; end it with: kontiki dev down`);
+  const folder = resolve(dir);
+  const id = labId(dir);
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const state: LabState = { id, dir: folder, port: 0, peers: [] };
+  for (let number = 1; number <= peerCount; number++) state.peers.push(newPeer(state, number));
+  const network = new LabNetwork(id);
+  saveLab(state);
+
+  report('network namespaces');
+  await network.up(state.peers.map((peer) => peer.number));
+  await startBalancer(state, network);
+  for (const peer of state.peers) writePeerConfig(state, peer, network);
+
+  const [first, ...others] = state.peers as [LabPeer, ...LabPeer[]];
+  report(`${first.name} founds the cluster`);
+  startPeer(state, first);
+  await statusWhenReady(first);
+  const join = others.length > 0 ? await joinArguments(first, network) : [];
+  for (const peer of others) startPeer(state, peer, join);
+  report(`${others.map((peer) => peer.name).join(' and ')} join${others.length === 1 ? 's' : ''}`);
+  await Promise.all(others.map((peer) => statusWhenReady(peer)));
+  const { kubeconfig } = await callDaemon<{ kubeconfig: string }>(pathsOf(first.dataDir).controlSocket, 'POST', '/kubeconfig', {
+    server: `https://127.0.0.1:${state.port}`,
+  });
+  writeDurably(kubeconfigOf(state), kubeconfig);
+  return state;
+}
+
+export function kubeconfigOf(state: LabState): string {
+  return `${state.dir}/kubeconfig`;
+}
+
+function newPeer(state: LabState, number: number): LabPeer {
+  const folder = `${state.dir}/peer-${number}`;
+  return {
+    number,
+    name: `peer-${number}`,
+    dataDir: `${folder}/data`,
+    configFile: `${folder}/config.yaml`,
+    logFile: `${folder}/log`,
+    pidFile: `${folder}/pid`,
+    localPort: 0,
+  };
+}
+
+function writePeerConfig(state: LabState, peer: LabPeer, network: LabNetwork): void {
+  mkdirSync(peer.dataDir, { recursive: true, mode: 0o700 });
+  const { address } = network.peer(peer.number);
+  const config = {
+    nodeName: peer.name,
+    nodeIp: address,
+    dataDir: peer.dataDir,
+    peer: { port: peerPort },
+    api: { address, port: peerApiPort },
+    agent: { cgroupRoot: `kontiki-${state.id}/${peer.name}` },
+  };
+  writeDurably(peer.configFile, stringify(config));
+}
+
+/** Starts the daemon detached, in its namespace. `join` holds the arguments of a first start as a newcomer. */
+export function startPeer(state: LabState, peer: LabPeer, join: string[] = []): void {
+  const { netnsFile } = new LabNetwork(state.id).peer(peer.number);
+  const log = openSync(peer.logFile, 'a', 0o600);
+  const daemon = [process.execPath, ...process.execArgv, process.argv[1] as string, 'up', '--config', peer.configFile, ...join];
+  const child = spawn('nsenter', [`--net=${netnsFile}`, ...daemon], { detached: true, stdio: ['ignore', log, log], cwd: '/' });
+  closeSync(log);
+  child.on('error', (error) => {
+    throw new CliError('CommandFailed', `nsenter cannot be started: ${error.message}`);
+  });
+  child.unref();
+  // nsenter replaces itself by the daemon: the process id stays.
+  writeDurably(peer.pidFile, String(child.pid));
+}
+
+async function joinArguments(first: LabPeer, network: LabNetwork): Promise<string[]> {
+  const { token } = await callDaemon<{ token: string }>(pathsOf(first.dataDir).controlSocket, 'POST', '/tokens', {
+    ttlMs: 600_000,
+  });
+  return ['--join', `${network.peer(first.number).address}:${peerPort}`, '--token', token];
+}
+
+/** Undefined when the daemon does not answer. */
+export async function statusOf(peer: LabPeer, timeoutMs = 1_000): Promise<DaemonStatus | undefined> {
+  try {
+    return await callDaemon<DaemonStatus>(pathsOf(peer.dataDir).controlSocket, 'GET', '/status', undefined, timeoutMs);
+  } catch (error) {
+    if (error instanceof CliError) return undefined;
+    throw error;
+  }
+}
+
+/** Waits until the daemon answers. Throws CliError 'NotReady' with the end of its log when it died or took too long. */
+export async function statusWhenReady(peer: LabPeer): Promise<DaemonStatus> {
+  const deadline = AbortSignal.timeout(startPatienceMs);
+  while (!deadline.aborted && isAlive(peer)) {
+    const status = await statusOf(peer);
+    if (status) return status;
+    await delay(systemClock, pollMs);
+  }
+  const log = (readIfExists(peer.logFile) ?? '').trimEnd().split('\n').slice(-5).join('\n');
+  const what = isAlive(peer) ? `did not become ready within ${startPatienceMs / 1000} s` : 'ended';
+  throw new CliError('NotReady', `the daemon of ${peer.name} ${what}; the end of ${peer.logFile}:\n${log}`);
+}
+
+/** Listening sockets of the root namespace, handed to a process in the bridge's namespace. */
+async function startBalancer(state: LabState, network: LabNetwork): Promise<void> {
+  const servers = await Promise.all([state.port, ...state.peers.map((peer) => peer.localPort)].map(listenLocally));
+  const descriptors = servers.map((server) => (server as unknown as { _handle: { fd: number } })._handle.fd);
+  const [port, ...peerPorts] = servers.map((server) => (server.address() as { port: number }).port);
+  state.port = port as number;
+  state.peers.forEach((peer, index) => {
+    peer.localPort = peerPorts[index] as number;
+  });
+  const options = {
+    peers: state.peers.map((peer) => ({ address: network.peer(peer.number).address, port: peerApiPort })),
+    descriptors: descriptors.map((_, index) => index + 3),
+  };
+  const log = openSync(`${state.dir}/balancer.log`, 'a', 0o600);
+  const command = [process.execPath, ...process.execArgv, process.argv[1] as string, 'dev', 'balancer', JSON.stringify(options)];
+  const child = spawn('nsenter', [`--net=${network.bridgeFile}`, ...command], {
+    detached: true,
+    stdio: ['ignore', log, log, ...descriptors],
+    cwd: '/',
+  });
+  child.unref();
+  state.balancerPid = child.pid as number;
+  closeSync(log);
+  for (const server of servers) server.close();
+  saveLab(state);
+}
+
+function listenLocally(port: number): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', () => resolve(server));
+  });
+}
+
+/** SIGTERM, then SIGKILL after a while. Resolves when the daemon is gone. */
+export async function stopPeer(peer: LabPeer, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  const pid = pidOf(peer);
+  if (pid === undefined) return;
+  process.kill(pid, 'SIGCONT');
+  process.kill(pid, signal);
+  const patience = AbortSignal.timeout(stopPatienceMs);
+  while (isAlive(peer)) {
+    if (patience.aborted) process.kill(pid, 'SIGKILL');
+    await delay(systemClock, pollMs);
+  }
+}
+
+/** Ends everything and removes what it made. Goes on after a failure and reports all of them at the end. */
+export async function destroyLab(state: LabState): Promise<void> {
+  const failures: string[] = [];
+  const attempt = async (step: () => Promise<void> | void) => {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(errorMessage(error));
+    }
+  };
+  if (state.balancerPid && (readIfExists(`/proc/${state.balancerPid}/cmdline`) ?? '').includes('balancer')) {
+    process.kill(state.balancerPid, 'SIGTERM');
+  }
+  await Promise.all(state.peers.map((peer) => attempt(() => stopPeer(peer, 'SIGTERM'))));
+  for (const peer of state.peers) {
+    if (readIfExists(peer.configFile) !== undefined) await attempt(() => resetMachine(loadConfig(peer.configFile)));
+  }
+  await attempt(() => new LabNetwork(state.id).down());
+  await attempt(() => removeEmptyCgroups(`kontiki-${state.id}`));
+  if (failures.length > 0) throw new CliError('CommandFailed', `not everything could be removed: ${failures.join('; ')}`);
+  for (const peer of state.peers) rmSync(`${state.dir}/peer-${peer.number}`, { recursive: true, force: true });
+  for (const file of ['lab.json', 'kubeconfig', 'balancer.log']) rmSync(`${state.dir}/${file}`, { force: true });
+}
+
+/** The parent of the peers' cgroups, in each hierarchy. */
+async function removeEmptyCgroups(name: string): Promise<void> {
+  const { readdirSync, rmdirSync, existsSync } = await import('node:fs');
+  const mount = '/sys/fs/cgroup';
+  const hierarchies = existsSync(`${mount}/cgroup.controllers`) ? [mount] : readdirSync(mount).map((one) => `${mount}/${one}`);
+  for (const hierarchy of hierarchies) if (existsSync(`${hierarchy}/${name}`)) rmdirSync(`${hierarchy}/${name}`);
+}

@@ -1,0 +1,121 @@
+/** Commands about the machine they run on: the daemon, tokens, images, what it knows of its cluster. */
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { request } from 'node:http';
+import type { Command } from 'commander';
+import { createLogger } from '../lib/logger.ts';
+import { loadConfig, pathsOf } from '../node/config.ts';
+import { resetMachine } from '../node/machine-reset.ts';
+import { callDaemon } from './control-client.ts';
+import { CliError } from './errors.ts';
+
+export function addMachineCommands(program: Command): void {
+  program
+    .command('up')
+    .description('run the daemon of this machine in the foreground; the first machine founds the cluster')
+    .option('--config <file>', 'configuration, see cluster-config/')
+    .option('--join <address>', 'host:port of any peer of the cluster to join; only for the first start')
+    .option('--token <token>', 'join token, from: kontiki token create')
+    .action(up);
+
+  withConfig(program.command('status').description('show what the daemon of this machine knows')).action(async ({ config }) => {
+    print(await callDaemon(socketOf(config), 'GET', '/status'));
+  });
+  withConfig(program.command('members').description('show the machines of the cluster')).action(async ({ config }) => {
+    print(await callDaemon(socketOf(config), 'GET', '/members'));
+  });
+  const token = program.command('token').description('join tokens');
+  withConfig(token.command('create').description('print a token with which one or more machines can join'))
+    .option('--ttl <minutes>', 'how long it is good', '60')
+    .action(async ({ config, ttl }) => {
+      const minutes = Number(ttl);
+      if (!(minutes > 0 && minutes <= 525_600)) throw new CliError('Usage', '--ttl must be a number of minutes from 1 to 525600');
+      const answer = await callDaemon<{ token: string }>(socketOf(config), 'POST', '/tokens', { ttlMs: minutes * 60_000 });
+      process.stdout.write(`${answer.token}\n`);
+    });
+  withConfig(program.command('kubeconfig').description("print a new administrator's kubeconfig"))
+    .option('--server <url>', 'the API as its user will reach it')
+    .action(async ({ config, server }) => {
+      const answer = await callDaemon<{ kubeconfig: string }>(socketOf(config), 'POST', '/kubeconfig', server ? { server } : {});
+      process.stdout.write(answer.kubeconfig);
+    });
+  const image = program.command('image').description('container images of this machine');
+  withConfig(image.command('import <file>').description('import an OCI or Docker archive')).action(
+    async (file: string, { config }) => {
+      print(await importImage(pathsOf(loadConfig(config).dataDir).agentSocket, file));
+    },
+  );
+  withConfig(program.command('reset').description('remove all containers and data of this machine; the daemon must be stopped'))
+    .requiredOption('--yes', 'confirm that everything on this machine is to be lost')
+    .action(({ config }) => resetMachine(loadConfig(config)));
+}
+
+async function up(options: { config?: string; join?: string; token?: string }): Promise<void> {
+  if (process.getuid?.() !== 0) throw new CliError('NotRoot', 'the daemon makes namespaces and cgroups: run it as root');
+  if ((options.join === undefined) !== (options.token === undefined)) {
+    throw new CliError('Usage', '--join and --token belong together');
+  }
+  const config = loadConfig(options.config);
+  const { startDaemon } = await import('../node/daemon.ts');
+  const logger = createLogger('node', config.log.level);
+  const daemon = await startDaemon({
+    config,
+    ...(options.join && options.token ? { join: { address: options.join, token: options.token } } : {}),
+    onFatal(message) {
+      logger.error({ reason: message }, 'the daemon cannot go on and ends; containers go on');
+      process.exit(70);
+    },
+  });
+  const stop = () => {
+    daemon.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        logger.error({ error }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+}
+
+/** Sends an archive to an agent. */
+export async function importImage(agentSocket: string, file: string): Promise<unknown> {
+  const { size } = await stat(file);
+  return new Promise((resolve, reject) => {
+    const call = request(
+      {
+        socketPath: agentSocket,
+        method: 'POST',
+        path: '/images',
+        headers: { 'content-length': size, 'content-type': 'application/x-tar' },
+      },
+      (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', reject);
+        response.on('end', () => {
+          const answer = JSON.parse(Buffer.concat(chunks).toString()) as { message?: string };
+          if (response.statusCode === 200) resolve(answer);
+          else reject(new CliError('CommandFailed', `${file} was not imported: ${answer.message ?? response.statusCode}`));
+        });
+      },
+    );
+    call.on('error', (error) => reject(new CliError('CommandFailed', `${file} was not imported: ${error.message}`, {}, error)));
+    const archive = createReadStream(file);
+    archive.on('error', (error) => call.destroy(error));
+    archive.pipe(call);
+  });
+}
+
+function withConfig(command: Command): Command {
+  return command.option('--config <file>', "the daemon's configuration");
+}
+
+function socketOf(config: string | undefined): string {
+  return pathsOf(loadConfig(config).dataDir).controlSocket;
+}
+
+function print(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+}

@@ -1,0 +1,197 @@
+/**
+ * All transfers of snapshots of one peer: at most a few to followers, at most one from a leader. Bridges the core, which only
+ * knows that a snapshot is needed, and the state machine, which has the bytes.
+ */
+import { assert } from '../lib/assert.ts';
+import type { Clock } from '../lib/clock.ts';
+import { errorMessage } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Random } from '../lib/random.ts';
+import { ConsensusError } from './errors.ts';
+import type { SnapshotItem, WireMessage } from './frames.ts';
+import { SnapshotReceiver } from './snapshot-receiver.ts';
+import { SnapshotSender } from './snapshot-sender.ts';
+import type { Membership, PeerId, SnapshotMeta, StateMachine } from './types.ts';
+
+/** Snapshots on their way to followers at the same time; more wait and are tried again. */
+const sendersMax = 2;
+/** A failed transfer is reported, and so tried again, only after this time. */
+const retryMs = 1000;
+
+export interface SnapshotTransfersOptions {
+  stateMachine: StateMachine;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+  send: (to: PeerId, message: WireMessage) => void;
+  term: () => number;
+  /** The last entry that is compacted away. */
+  baseIndex: () => number;
+  membershipAt: (index: number) => Membership;
+  snapshotSent: (to: PeerId, index: number | undefined) => void;
+  /** Gives the offer to the core. When the core wants the snapshot, it calls `restore` before this returns. */
+  offer: (from: PeerId, term: number, meta: SnapshotMeta) => void;
+  /** Resolves when the state machine is at rest and the disk knows what is about to happen. */
+  prepareRestore: (meta: SnapshotMeta) => Promise<void>;
+  restored: () => void;
+  restoreFailed: () => void;
+}
+
+interface Sending {
+  transfer: number;
+  sender: SnapshotSender;
+  abort: AbortController;
+  /** Entries after this must not be compacted away meanwhile. */
+  floor: number;
+}
+
+export class SnapshotTransfers {
+  readonly #options: SnapshotTransfersOptions;
+  readonly #sending = new Map<PeerId, Sending>();
+  #receiver: SnapshotReceiver | undefined;
+  #offered: { from: PeerId; transfer: number } | undefined;
+  #failures: { to: PeerId; dueMs: number }[] = [];
+  readonly #running = new Set<Promise<void>>();
+  #stopped = false;
+
+  constructor(options: SnapshotTransfersOptions) {
+    this.#options = options;
+  }
+
+  /** The log must keep what follows this index. */
+  get floor(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...[...this.#sending.values()].map(({ floor }) => floor));
+  }
+
+  /** Starts sending to a follower; the outcome goes to `snapshotSent`. */
+  start(to: PeerId): void {
+    if (this.#sending.has(to) || this.#sending.size >= sendersMax) return this.#failLater(to);
+    this.#track(this.#send(to));
+  }
+
+  async #send(to: PeerId): Promise<void> {
+    const { stateMachine, clock, random, logger, term, baseIndex, membershipAt, snapshotSent } = this.#options;
+    const transfer = random.int(2 ** 31);
+    const abort = new AbortController();
+    const nowMs = () => clock.monotonicMs();
+    const send = (sequence: number, item: SnapshotItem) =>
+      this.#options.send(to, { kind: 'snapshotItem', transfer, sequence, item });
+    const sender = new SnapshotSender({ term: term(), nowMs, send });
+    const sending: Sending = { transfer, sender, abort, floor: baseIndex() };
+    this.#sending.set(to, sending);
+    try {
+      const { index, term: snapshotTerm, chunks } = await stateMachine.snapshot(abort.signal);
+      sending.floor = Math.max(sending.floor, index);
+      logger.info({ to, index }, 'sending a snapshot');
+      await sender.run({ index, term: snapshotTerm, membership: membershipAt(index) }, chunks);
+      logger.info({ to, index }, 'snapshot sent');
+      if (!this.#stopped) snapshotSent(to, index);
+    } catch (error) {
+      if (!this.#stopped) logger.warn({ to, error }, 'a snapshot could not be sent');
+      this.#failLater(to);
+    } finally {
+      abort.abort(new ConsensusError('SnapshotFailed', 'the transfer is over'));
+      this.#sending.delete(to);
+    }
+  }
+
+  /** A message of another peer about a transfer. */
+  receive(from: PeerId, wire: Extract<WireMessage, { kind: 'snapshotItem' | 'snapshotAck' | 'snapshotAbort' }>): void {
+    const sending = this.#sending.get(from);
+    switch (wire.kind) {
+      case 'snapshotAck':
+        if (sending?.transfer === wire.transfer) sending.sender.acknowledged(wire.next);
+        return;
+      case 'snapshotAbort':
+        if (sending?.transfer === wire.transfer) sending.sender.fail(wire.reason);
+        return;
+      case 'snapshotItem':
+        return this.#receiveItem(from, wire.transfer, wire.sequence, wire.item);
+    }
+  }
+
+  #receiveItem(from: PeerId, transfer: number, sequence: number, item: SnapshotItem): void {
+    const receiver = this.#receiver;
+    if (receiver?.from === from && receiver.transfer === transfer) return receiver.take(sequence, item);
+    const refuse = (reason: string) => this.#options.send(from, { kind: 'snapshotAbort', transfer, reason });
+    if (item.type !== 'begin') return refuse('unknown transfer');
+    if (receiver) {
+      receiver.fail('another transfer began');
+      return refuse('another transfer is under way');
+    }
+    this.#offered = { from, transfer };
+    this.#options.offer(from, item.term, item.meta);
+    if (this.#offered) refuse('not needed');
+    this.#offered = undefined;
+  }
+
+  /** The core wants the snapshot that was offered just now. */
+  restore(meta: SnapshotMeta): void {
+    const offered = this.#offered;
+    assert(offered, 'the core wants a snapshot that nobody offered');
+    this.#offered = undefined;
+    const { clock, send } = this.#options;
+    const receiver = new SnapshotReceiver({
+      ...offered,
+      nowMs: () => clock.monotonicMs(),
+      acknowledge: (next) => send(offered.from, { kind: 'snapshotAck', transfer: offered.transfer, next }),
+    });
+    this.#receiver = receiver;
+    this.#track(this.#restore(receiver, meta));
+  }
+
+  async #restore(receiver: SnapshotReceiver, meta: SnapshotMeta): Promise<void> {
+    const { stateMachine, logger, send, prepareRestore, restored, restoreFailed } = this.#options;
+    const { from, transfer } = receiver;
+    logger.info({ from, index: meta.index }, 'receiving a snapshot');
+    try {
+      await prepareRestore(meta);
+      await stateMachine.restore({ index: meta.index, term: meta.term }, receiver.chunks());
+    } catch (error) {
+      this.#receiver = undefined;
+      if (this.#stopped) return;
+      logger.warn({ from, error }, 'a snapshot could not be received');
+      send(from, { kind: 'snapshotAbort', transfer, reason: errorMessage(error).slice(0, 1000) || 'unknown' });
+      return restoreFailed();
+    }
+    this.#receiver = undefined;
+    if (this.#stopped) return;
+    logger.info({ from, index: meta.index }, 'snapshot received');
+    restored();
+    receiver.finish();
+  }
+
+  /** Once per tick. */
+  tick(): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const { sender } of this.#sending.values()) sender.tick();
+    this.#receiver?.tick();
+    const due = this.#failures.filter(({ dueMs }) => dueMs <= nowMs);
+    if (due.length === 0) return;
+    this.#failures = this.#failures.filter(({ dueMs }) => dueMs > nowMs);
+    for (const { to } of due) this.#options.snapshotSent(to, undefined);
+  }
+
+  /** Ends all transfers and resolves when they are over. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const { sender, abort } of this.#sending.values()) {
+      abort.abort(new ConsensusError('Stopped', 'consensus stops'));
+      sender.fail('this peer stops');
+    }
+    this.#receiver?.fail('this peer stops');
+    await Promise.all(this.#running);
+  }
+
+  #failLater(to: PeerId): void {
+    this.#failures = [
+      ...this.#failures.filter((failure) => failure.to !== to),
+      { to, dueMs: this.#options.clock.monotonicMs() + retryMs },
+    ];
+  }
+
+  #track(running: Promise<void>): void {
+    this.#running.add(running);
+    void running.finally(() => this.#running.delete(running));
+  }
+}

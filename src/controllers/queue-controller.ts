@@ -1,0 +1,39 @@
+/** The common form of a control loop: a queue of keys, and `reconcile` for one key at a time. */
+import { WorkQueue } from '../machinery/work-queue.ts';
+import type { Controller, ControllerContext } from './context.ts';
+
+export interface QueueController extends Controller {
+  readonly queue: WorkQueue;
+}
+
+export interface QueueControllerOptions {
+  readonly name: string;
+  readonly workers: number;
+  /** Makes the world look as the key's object wants. Called again after an error, with back-off. */
+  readonly reconcile: (key: string, signal: AbortSignal) => Promise<void>;
+  /** Runs beside the queue, before the first key. Returns what undoes it. */
+  readonly start?: (signal: AbortSignal) => () => void;
+}
+
+export function queueController(context: ControllerContext, options: QueueControllerOptions): QueueController {
+  const { name, workers, reconcile, start } = options;
+  const queue = new WorkQueue({ clock: context.clock, logger: context.logger.child({ controller: name }) });
+  return {
+    name,
+    queue,
+    async run(signal) {
+      const stop = start?.(signal);
+      try {
+        await queue.run(workers, reconcile, signal);
+      } finally {
+        stop?.();
+      }
+    },
+  };
+}
+
+/** Runs `write` for each item at once and waits for all; the errors of those that failed. */
+export async function writeAll<T>(items: readonly T[], write: (item: T) => Promise<void>): Promise<unknown[]> {
+  const results = await Promise.allSettled(items.map(write));
+  return results.flatMap((result) => (result.status === 'rejected' ? [result.reason] : []));
+}

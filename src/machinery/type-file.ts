@@ -1,0 +1,63 @@
+/**
+ * Reads one type at a time from a generated file (dist/*.json: an object with one type per line). The text stays outside the
+ * heap as bytes; only what is asked for is parsed, and kept. So a peer that serves a dozen kinds does not pay for nine hundred types.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { KontikiError } from '../lib/errors.ts';
+
+/** The generated files lie beside the bundle or above its chunks, or in dist/ of the source tree. */
+const folders = ['./', '../', '../../dist/'];
+
+function locate(file: string): URL {
+  for (const folder of folders) {
+    const url = new URL(folder + file, import.meta.url);
+    if (existsSync(url)) return url;
+  }
+  throw new KontikiError<'GENERATED_FILE_MISSING'>('GENERATED_FILE_MISSING', `${file} is missing: run "npm run generate"`);
+}
+
+export class TypeFile<T> {
+  readonly #file: string;
+  readonly #parsed = new Map<string, T>();
+  #bytes: Buffer | undefined;
+  /** Where each type's JSON starts and ends. */
+  #places = new Map<string, [number, number]>();
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  #open(): Buffer {
+    if (this.#bytes) return this.#bytes;
+    const bytes = readFileSync(locate(this.#file));
+    for (let start = 0; start < bytes.length; ) {
+      const newline = bytes.indexOf(10, start);
+      const end = newline < 0 ? bytes.length : newline;
+      if (bytes[start] === 0x22) {
+        const colon = bytes.indexOf('":', start);
+        const comma = bytes[end - 1] === 0x2c ? 1 : 0;
+        this.#places.set(bytes.toString('latin1', start + 1, colon), [colon + 2, end - comma]);
+      }
+      start = end + 1;
+    }
+    this.#bytes = bytes;
+    return bytes;
+  }
+
+  /** Undefined when there is no such type. Throws when the file was not generated. */
+  get(name: string): T | undefined {
+    const known = this.#parsed.get(name);
+    if (known !== undefined) return known;
+    const bytes = this.#open();
+    const place = this.#places.get(name);
+    if (!place) return undefined;
+    const type = JSON.parse(bytes.toString('utf8', ...place)) as T;
+    this.#parsed.set(name, type);
+    return type;
+  }
+
+  names(): string[] {
+    this.#open();
+    return [...this.#places.keys()];
+  }
+}

@@ -1,0 +1,50 @@
+/** What the cluster keeps about itself in the replicated store, beside the Kubernetes objects. */
+
+/** A machine that was admitted. Key: memberKey(id). */
+export interface MemberRecord {
+  id: string;
+  nodeName: string;
+  /** Multiaddrs of its peer port. */
+  addresses: string[];
+  apiAddress: string;
+  apiPort: number;
+}
+
+/** The cluster's own certificate authority. Key: authorityKey. */
+export interface AuthorityRecord {
+  /** PEM. */
+  cert: string;
+  key: string;
+}
+
+/** A join token. Key: tokenKey(id). */
+export interface TokenRecord {
+  id: string;
+  /** Hex of the SHA-256 of the secret: the key of the join proofs. */
+  secretHash: string;
+  /** Wall time, milliseconds. */
+  expiresMs: number;
+}
+
+/** Set once by the founder. Key: settingsKey. */
+export interface SettingsRecord {
+  clusterId: string;
+  podCidr: string;
+  serviceCidr: string;
+  nodePorts: { from: number; to: number };
+}
+
+export const memberPrefix = '/kontiki/members/';
+export const memberKey = (id: string) => `${memberPrefix}${id}`;
+export const authorityKey = '/kontiki/authority';
+export const tokenPrefix = '/kontiki/tokens/';
+export const tokenKey = (id: string) => `${tokenPrefix}${id}`;
+export const settingsKey = '/kontiki/settings';
+
+export function encodeRecord(record: MemberRecord | AuthorityRecord | TokenRecord | SettingsRecord): Uint8Array {
+  return Buffer.from(JSON.stringify(record));
+}
+
+export function decodeRecord<T>(value: Uint8Array): T {
+  return JSON.parse(Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString()) as T;
+}

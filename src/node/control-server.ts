@@ -1,0 +1,71 @@
+/**
+ * Local administration over a Unix socket that only root can open: what the `kontiki` command asks of the daemon on its
+ * machine. JSON both ways; errors are `{error}` with a 4xx or 5xx code.
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { errorMessage } from '../lib/errors.ts';
+import type { Logger } from '../lib/logger.ts';
+
+const bodyBytesMax = 64 * 1024;
+
+/** Handlers by `METHOD /path`; the body is parsed JSON or undefined. */
+export type ControlRoutes = Record<string, (body: unknown) => Promise<unknown>>;
+
+export class ControlServer {
+  readonly #server: Server;
+  readonly #routes: ControlRoutes;
+  readonly #logger: Logger;
+
+  constructor(routes: ControlRoutes, logger: Logger) {
+    this.#routes = routes;
+    this.#logger = logger;
+    this.#server = createServer((request, response) => void this.#serve(request, response));
+  }
+
+  listen(path: string): Promise<void> {
+    rmSync(path, { force: true });
+    return new Promise((resolve, reject) => {
+      this.#server.once('error', reject);
+      this.#server.listen(path, () => {
+        chmodSync(path, 0o600);
+        resolve();
+      });
+    });
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const name = `${request.method} ${request.url}`;
+    try {
+      const route = this.#routes[name];
+      if (!route) return send(response, 404, { error: `no such call: ${name}` });
+      send(response, 200, (await route(await readBody(request))) ?? {});
+    } catch (error) {
+      this.#logger.warn({ error, name }, 'a control call failed');
+      send(response, 500, { error: errorMessage(error) });
+    }
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    bytes += chunk.length;
+    if (bytes > bodyBytesMax) throw new Error(`the body is above ${bodyBytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  const text = Buffer.concat(chunks).toString();
+  return text ? JSON.parse(text) : undefined;
+}
+
+function send(response: ServerResponse, code: number, value: unknown): void {
+  response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+}

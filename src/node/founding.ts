@@ -1,0 +1,82 @@
+/** The first writes of a cluster, and what every start must see before it may serve. */
+import { randomUUID } from 'node:crypto';
+import type { Clock } from '../lib/clock.ts';
+import { delay } from '../lib/clock.ts';
+import type { ClusterStore } from '../store/types.ts';
+import {
+  type AuthorityRecord,
+  authorityKey,
+  decodeRecord,
+  encodeRecord,
+  type MemberRecord,
+  memberKey,
+  type SettingsRecord,
+  settingsKey,
+} from './cluster-records.ts';
+import type { NodeConfig } from './config.ts';
+import { createAuthority } from './pki.ts';
+
+/** Makes CA and settings unless they are there. Only the founder calls it. One transaction: all or nothing. */
+export async function foundCluster(
+  store: ClusterStore,
+  config: NodeConfig,
+  self: MemberRecord,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  await barrierUntilReady(store, clock, signal);
+  if (store.get(settingsKey)) return;
+  const authority = await createAuthority(clock, 'kontiki-ca');
+  const settings: SettingsRecord = { clusterId: randomUUID(), ...config.cluster };
+  const keys = [settingsKey, authorityKey, memberKey(self.id), `/kontiki/node-names/${self.nodeName}`];
+  const values = [encodeRecord(settings), encodeRecord(authority), encodeRecord(self), Buffer.from(JSON.stringify(self.id))];
+  await store.write(
+    {
+      conditions: keys.map((key) => ({ key, modRevision: 0 })),
+      operations: keys.map((key, position) => ({ type: 'put', key, value: values[position] as Uint8Array })),
+    },
+    signal,
+  );
+}
+
+/** Waits until this peer's store shows that it belongs to a founded cluster. */
+export async function awaitFoundation(
+  store: ClusterStore,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<{ settings: SettingsRecord; authority: AuthorityRecord }> {
+  for (;;) {
+    const [settings, authority] = [store.get(settingsKey), store.get(authorityKey)];
+    if (settings && authority) return { settings: decodeRecord(settings.value), authority: decodeRecord(authority.value) };
+    await store.waitForRevision(store.revision + 1, signal);
+    signal.throwIfAborted();
+    await delay(clock, 0, signal);
+  }
+}
+
+/** Brings this peer's record up to date: addresses are data and may change over a restart. */
+export async function refreshMember(store: ClusterStore, self: MemberRecord, signal: AbortSignal): Promise<void> {
+  const key = memberKey(self.id);
+  for (;;) {
+    const record = store.get(key);
+    const value = encodeRecord(self);
+    if (record && Buffer.compare(record.value, value) === 0) return;
+    // A member that was removed must not bring itself back.
+    if (!record) return;
+    const operations = [{ type: 'put' as const, key, value }];
+    const result = await store.write({ conditions: [{ key, modRevision: record.modRevision }], operations }, signal);
+    if (result.ok) return;
+  }
+}
+
+/** A barrier that outlasts the time in which no leader is known. */
+async function barrierUntilReady(store: ClusterStore, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      return await store.barrier(signal);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      await delay(clock, 100, signal);
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/** Gives the pure gossip room a clock, a network and real figures: one heartbeat a second, verdicts four times a second. */
+import { request } from 'node:http';
+import {
+  decodeHeartbeat,
+  encodeHeartbeat,
+  FailureDetector,
+  type Heartbeat,
+  MembershipTable,
+  type Resources,
+} from '../gossip/index.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import { RepeatingTask } from '../lib/repeating-task.ts';
+import type { NodeHealthView } from '../machinery/node-health.ts';
+import type { Transport } from '../transport/types.ts';
+import type { PeerThreadOptions } from './peer-protocol.ts';
+
+const topic = 'kontiki/heartbeats/1';
+const heartbeatMs = 1_000;
+const tickMs = 250;
+/** The agent answers from memory; a second without an answer means that it is stuck. */
+const agentTimeoutMs = 1_000;
+
+interface Summary {
+  capacity: Resources;
+  allocatable: Resources;
+  reserved: Resources;
+  usage: Heartbeat['usage'];
+}
+
+const nothing: Resources = { cpuMilli: 0, memoryBytes: 0, ephemeralStorageBytes: 0, pods: 0 };
+const unknownSummary: Summary = {
+  capacity: nothing,
+  allocatable: nothing,
+  reserved: nothing,
+  usage: { cpuMilli: 0, memoryBytes: 0, load1: 0 },
+};
+
+export interface GossipLoopOptions {
+  options: PeerThreadOptions;
+  transport: Transport;
+  clock: Clock;
+  logger: Logger;
+  /** The whole table, after each heartbeat interval and at once after every change of a verdict. */
+  onHealth(views: NodeHealthView[]): void;
+}
+
+export class GossipLoop {
+  readonly #context: GossipLoopOptions;
+  readonly #table: MembershipTable;
+  readonly #detector: FailureDetector;
+  readonly #publish: RepeatingTask;
+  readonly #tick: RepeatingTask;
+  #sequence = 0;
+  #summary = unknownSummary;
+
+  constructor(context: GossipLoopOptions) {
+    const { clock, logger, options } = context;
+    this.#context = context;
+    this.#table = new MembershipTable({ self: options.id });
+    this.#detector = new FailureDetector({ self: options.id, table: this.#table });
+    const onError = (error: unknown) => logger.warn({ error }, 'a gossip round failed and will be repeated');
+    this.#publish = new RepeatingTask({ clock, intervalMs: heartbeatMs, run: () => this.#sendHeartbeat(), onError });
+    this.#tick = new RepeatingTask({ clock, intervalMs: tickMs, run: () => this.#judge(), onError });
+  }
+
+  start(): void {
+    const { transport, clock, logger } = this.#context;
+    transport.subscribe(topic, (from, data) => {
+      try {
+        this.#table.receive(decodeHeartbeat(data), clock.monotonicMs());
+      } catch (error) {
+        logger.warn({ error, from }, 'a heartbeat could not be read and was dropped');
+      }
+    });
+    this.#publish.start();
+    this.#tick.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#publish.stop(), this.#tick.stop()]);
+  }
+
+  async #sendHeartbeat(): Promise<void> {
+    const { transport, clock, options } = this.#context;
+    const summary = await this.#askAgent();
+    if (summary) this.#summary = summary;
+    const nowMs = clock.monotonicMs();
+    const heartbeat: Heartbeat = {
+      peer: options.id,
+      nodeName: options.nodeName,
+      incarnation: options.incarnation,
+      sequence: ++this.#sequence,
+      addresses: transport.addresses(),
+      ...this.#summary,
+      agentReady: summary !== undefined,
+      heardMs: this.#table.heardMs(nowMs),
+    };
+    this.#table.receive(heartbeat, nowMs);
+    transport.publish(topic, encodeHeartbeat(heartbeat));
+    this.#report();
+  }
+
+  #judge(): void {
+    const changes = this.#detector.tick(this.#context.clock.monotonicMs());
+    for (const change of changes) {
+      this.#context.logger.info({ ...change }, 'verdict on a machine changed');
+    }
+    if (changes.length > 0) this.#report();
+  }
+
+  #report(): void {
+    const { clock, onHealth } = this.#context;
+    const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
+    onHealth(
+      this.#table.list().map((member) => ({
+        nodeName: member.heartbeat.nodeName,
+        verdict: member.verdict,
+        agentReady: member.heartbeat.agentReady,
+        lastHeartbeatMs: Math.round(wallMs - (nowMs - member.lastHeardMs)),
+      })),
+    );
+  }
+
+  /** Undefined when the agent does not answer. */
+  #askAgent(): Promise<Summary | undefined> {
+    return new Promise((resolve) => {
+      const call = request(
+        { socketPath: this.#context.options.agentSocket, path: '/summary', timeout: agentTimeoutMs },
+        (response) => {
+          const chunks: Buffer[] = [];
+          response.on('data', (chunk: Buffer) => chunks.push(chunk));
+          response.on('error', () => resolve(undefined));
+          response.on('end', () => {
+            try {
+              resolve(response.statusCode === 200 ? (JSON.parse(Buffer.concat(chunks).toString()) as Summary) : undefined);
+            } catch {
+              resolve(undefined);
+            }
+          });
+        },
+      );
+      call.on('timeout', () => call.destroy());
+      // Not an event to report: agentReady false in the heartbeat says it to the whole cluster.
+      call.on('error', () => resolve(undefined));
+      call.end();
+    });
+  }
+}

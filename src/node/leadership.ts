@@ -1,0 +1,124 @@
+/** What runs only while this peer leads: controllers, scheduler, bootstrap objects and the keeper of the membership. */
+import type { Api } from '../api/types.ts';
+import type { ConsensusStatus } from '../consensus/types.ts';
+import { startControllers } from '../controllers/index.ts';
+import { type Clock, delay } from '../lib/clock.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Random } from '../lib/random.ts';
+import { RepeatingTask } from '../lib/repeating-task.ts';
+import type { NodeHealth } from '../machinery/node-health.ts';
+import { type DecisionHistory, startScheduler } from '../scheduler/index.ts';
+import type { ClusterStore } from '../store/types.ts';
+import { decodeRecord, type MemberRecord, memberPrefix } from './cluster-records.ts';
+import { nextMembershipChange } from './membership-keeper.ts';
+import type { PeerThread } from './peer-thread-handle.ts';
+
+const keepMembershipMs = 250;
+const retryMs = 500;
+
+export interface LeadershipOptions {
+  api: Api;
+  store: ClusterStore;
+  peer: PeerThread;
+  nodeHealth: NodeHealth;
+  decisions: DecisionHistory;
+  podCidr: string;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+}
+
+export class Leadership {
+  readonly #options: LeadershipOptions;
+  #term: { number: number; abort: AbortController; ended: Promise<void> } | undefined;
+
+  constructor(options: LeadershipOptions) {
+    this.#options = options;
+  }
+
+  /** Follows the role: starts everything when this peer begins to lead, stops it at once when it no longer does. */
+  update(status: ConsensusStatus): void {
+    const leads = status.role === 'leader';
+    if (this.#term && (!leads || this.#term.number !== status.term)) {
+      this.#term.abort.abort(new Error('leadership lost'));
+      this.#term = undefined;
+    }
+    if (leads && !this.#term) {
+      const abort = new AbortController();
+      this.#term = { number: status.term, abort, ended: this.#lead(status.term, abort.signal) };
+    }
+  }
+
+  async stop(): Promise<void> {
+    const term = this.#term;
+    this.#term = undefined;
+    term?.abort.abort(new Error('stopped'));
+    await term?.ended;
+  }
+
+  async #lead(term: number, signal: AbortSignal): Promise<void> {
+    const { api, store, nodeHealth, decisions, podCidr, clock, random, logger } = this.#options;
+    const keeper = this.#membershipKeeper();
+    logger.info({ term }, 'this peer leads');
+    keeper.start();
+    try {
+      await this.#repeatUntilDone('bootstrap', signal, async () => {
+        // Everything the former leader acknowledged must be visible before the first decision.
+        await store.barrier(signal);
+        await api.bootstrap(signal);
+      });
+      const client = api.client();
+      const apiAddresses = () =>
+        store.list(memberPrefix).records.map((record) => {
+          const { apiAddress, apiPort } = decodeRecord<MemberRecord>(record.value);
+          return { ip: apiAddress, port: apiPort };
+        });
+      const options = { client, clock, random };
+      await Promise.all([
+        this.#repeatUntilDone('controllers', signal, () =>
+          startControllers(
+            { ...options, nodeHealth, clusterCidr: podCidr, apiAddresses, logger: logger.child({ part: 'controllers' }) },
+            signal,
+          ),
+        ),
+        this.#repeatUntilDone('scheduler', signal, () =>
+          startScheduler({ ...options, decisions, logger: logger.child({ part: 'scheduler' }) }, signal),
+        ),
+      ]);
+    } finally {
+      await keeper.stop();
+      logger.info({ term }, 'this peer no longer leads');
+    }
+  }
+
+  /** A failure is reported and tried again: only the end of leadership ends it. */
+  async #repeatUntilDone(what: string, signal: AbortSignal, run: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        return await run();
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.logger.warn({ error, what }, 'a part of leading failed and will be started again');
+      }
+      await delay(this.#options.clock, retryMs, signal).catch(() => undefined);
+    }
+  }
+
+  #membershipKeeper(): RepeatingTask {
+    const { store, peer, clock, logger } = this.#options;
+    return new RepeatingTask({
+      clock,
+      intervalMs: keepMembershipMs,
+      run: async (signal) => {
+        const status = await peer.call('status', null, signal);
+        if (status.role !== 'leader') return;
+        const recorded = new Set(store.list(memberPrefix).records.map((record) => record.key.slice(memberPrefix.length)));
+        const change = nextMembershipChange(status, recorded);
+        if (!change) return;
+        logger.info({ ...change }, 'membership changes');
+        await peer.changeMembership(change, AbortSignal.any([signal, AbortSignal.timeout(10_000)]));
+      },
+      onError: (error) => logger.warn({ error }, 'a membership change failed and will be repeated'),
+    });
+  }
+}

@@ -1,0 +1,123 @@
+/**
+ * The libp2p node: TCP, TLS, yamux, identify, gossipsub, with settings that fit one cluster of known members. What a
+ * stranger may do is decided by `isMember` and `admitStranger`; members are dialed by the links, nobody else dials.
+ */
+import { yamux } from '@chainsafe/libp2p-yamux';
+import { type GossipSub, type GossipSubComponents, gossipsub } from '@libp2p/gossipsub';
+import { identify } from '@libp2p/identify';
+import type { Connection, Libp2p, PrivateKey, Stream, Topology } from '@libp2p/interface';
+import { tcp } from '@libp2p/tcp';
+import { tls } from '@libp2p/tls';
+import { createLibp2p } from 'libp2p';
+import { envelopeId } from './envelope.ts';
+import { TransportError } from './errors.ts';
+
+/** Below libp2p's bound of 4 MiB for what a paused stream may buffer, so that a slow reader is never reset. */
+const streamWindowBytesMax = 2 * 1024 * 1024;
+
+export type Node = Libp2p<{ pubsub: GossipSub }>;
+
+export interface NodeOptions {
+  privateKey: PrivateKey;
+  listen: string[];
+  /** Whether gossip may run over that connection. */
+  isMember: (connection: Connection) => boolean;
+  /** Whether a connection from this peer is taken at all. */
+  admit: (peer: string) => boolean;
+}
+
+export async function createNode(options: NodeOptions): Promise<Node> {
+  return await createLibp2p({
+    privateKey: options.privateKey,
+    addresses: { listen: options.listen },
+    transports: [
+      tcp({
+        // Liveness is the links' business: an idle connection is no dead one.
+        inboundSocketInactivityTimeout: 0,
+        outboundSocketInactivityTimeout: 0,
+        dialOpts: { noDelay: true, keepAlive: true },
+        listenOpts: { noDelay: true, keepAlive: true },
+      }),
+    ],
+    connectionEncrypters: [tls()],
+    streamMuxers: [
+      yamux({ maxInboundStreams: 4096, maxOutboundStreams: 4096, streamOptions: { maxStreamWindowSize: streamWindowBytesMax } }),
+    ],
+    connectionManager: {
+      maxConnections: 512,
+      maxParallelDials: 64,
+      addressDialTimeout: 3000,
+      dialTimeout: 6000,
+      // All peers of a cluster may come from one host (several behind one address, or a test).
+      inboundConnectionThreshold: 512,
+      maxIncomingPendingConnections: 128,
+      reconnectRetries: 0,
+    },
+    connectionMonitor: { enabled: false },
+    connectionGater: {
+      denyDialMultiaddr: () => false,
+      denyInboundEncryptedConnection: (peer) => !options.admit(peer.toString()),
+    },
+    services: {
+      identify: identify({ protocolPrefix: 'kontiki' }),
+      pubsub: (components: GossipSubComponents) => gossipsub(gossipOptions)(membersOnly(components, options.isMember)),
+    },
+  });
+}
+
+const gossipOptions: Parameters<typeof gossipsub>[0] = {
+  // The connection proves who sends, and members trust one another: signatures would only cost time.
+  globalSignaturePolicy: 'StrictNoSign',
+  msgIdFn: (message) => envelopeId(message.data),
+  allowPublishToZeroTopicPeers: true,
+  fallbackToFloodsub: false,
+  emitSelf: false,
+  // Scores are for strangers. With the default, more than ten peers behind one address get no mesh at all.
+  scoreParams: { IPColocationFactorWeight: 0, behaviourPenaltyWeight: 0 },
+  maxOutboundBufferSize: 16 * 1024 * 1024,
+  maxInboundDataLength: 4 * 1024 * 1024,
+};
+
+/**
+ * Gossipsub speaks with everyone who connects. It gets a registrar through which it meets members only, and whose
+ * connections fall with their gossip stream: gossipsub opens one stream for each peer and does not replace a lost one.
+ */
+function membersOnly(components: GossipSubComponents, isMember: (connection: Connection) => boolean): GossipSubComponents {
+  const { registrar } = components;
+  const gated: Pick<GossipSubComponents['registrar'], 'handle' | 'unhandle' | 'register' | 'unregister'> = {
+    handle: (protocol, handler, options) =>
+      registrar.handle(
+        protocol,
+        (stream: Stream, connection: Connection) => {
+          if (!isMember(connection)) {
+            stream.abort(new TransportError('NotMember', 'gossip is for members'));
+            return;
+          }
+          stream.addEventListener('close', () => {
+            if (connection.status === 'open') connection.abort(new TransportError('StreamReset', 'the gossip stream is lost'));
+          });
+          return handler(stream, connection);
+        },
+        options,
+      ),
+    unhandle: (protocol, options) => registrar.unhandle(protocol, options),
+    register: (protocol, topology, options) =>
+      registrar.register(
+        protocol,
+        {
+          ...topology,
+          onConnect: (peer, connection) => (isMember(connection) ? topology.onConnect?.(peer, connection) : undefined),
+        } satisfies Topology,
+        options,
+      ),
+    unregister: (id) => registrar.unregister(id),
+  };
+  return {
+    privateKey: components.privateKey,
+    peerId: components.peerId,
+    peerStore: components.peerStore,
+    connectionManager: components.connectionManager,
+    logger: components.logger,
+    registrar: Object.assign(Object.create(registrar) as GossipSubComponents['registrar'], gated),
+  };
+}
