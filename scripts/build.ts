@@ -1,24 +1,25 @@
 /** Bundles the entry points into dist/: one file each, so that a process loads only what it needs and starts fast. */
-import { existsSync } from 'node:fs';
-import { rm, utimes } from 'node:fs/promises';
+import { readdirSync, rmSync } from 'node:fs';
+import { utimes } from 'node:fs/promises';
 import { build } from 'esbuild';
 import { generateSchemas } from './generate-schemas.ts';
 
 const out = 'dist';
-if (!existsSync('node_modules/esbuild')) throw new Error('the dependencies are not installed; run: npm ci');
-await rm(`${out}/chunks`, { recursive: true, force: true });
-await generateSchemas();
-await build({
+generateSchemas();
+const { metafile } = await build({
   entryPoints: {
     'peer-thread': 'src/node/peer-thread.ts',
     agent: 'src/agent/main.ts',
     executor: 'src/agent/host/executor-process.ts',
+    unpack: 'src/agent/images/unpack-process.ts',
     main: 'src/cli/main.ts',
   },
   outdir: out,
   bundle: true,
   splitting: true,
-  chunkNames: 'chunks/[name]-[hash]',
+  // Beside the entry points: modules find their neighbours by import.meta.url.
+  chunkNames: 'chunk-[hash]',
+  metafile: true,
   format: 'esm',
   platform: 'node',
   target: 'node24',
@@ -31,6 +32,9 @@ await build({
     js: "import { createRequire as createRequireOfBundle } from 'node:module'; const require = createRequireOfBundle(import.meta.url);",
   },
 });
+for (const file of readdirSync(out)) {
+  if (file.startsWith('chunk-') && !(`${out}/${file}` in metafile.outputs)) rmSync(`${out}/${file}`);
+}
 // The launcher compares times with this file, whatever order esbuild wrote them in.
 const now = new Date();
 await utimes(`${out}/main.js`, now, now);

@@ -179,12 +179,14 @@ class GoTypes {
 
 const homeOf = (type: string) => type.split('.').slice(0, 2).join('.');
 
+/** The text of a comment. The client's generator escapes quotes, backslashes and ends of comments. */
 function cleanDescription(comment: string): string {
-  return comment
-    .split('\n')
-    .map((line) => line.replace(/^\s*\*? ?/, ''))
+  const lines = comment.split('\n').map((line) => line.replace(/^\s*\*? ?/, ''));
+  return lines
     .join(' ')
-    .trim();
+    .trim()
+    .replace(/\\(["'\\])/g, '$1')
+    .replaceAll('*_/', '*/');
 }
 
 function readModel(model: string): Model | undefined {

@@ -108,7 +108,9 @@ export class ServiceClaims {
   #freeAddress(): string {
     const lower = Math.min(Math.max(16, this.#size / 16), 256);
     const upper = this.#size - 1 - lower;
-    return this.#probe(lower, upper) ?? this.#probe(2, lower - 2) ?? rangeFull('service IPs', this.#cidr);
+    return (
+      this.#probe(lower, upper) ?? this.#probe(2, Math.min(lower, this.#size - 1) - 2) ?? rangeFull('service IPs', this.#cidr)
+    );
   }
 
   #probe(from: number, count: number): string | undefined {

@@ -135,9 +135,11 @@ export class LeaderRequests {
   receive(from: PeerId, wire: Extract<WireMessage, { kind: 'request' | 'answer' | 'refusal' }>): void {
     switch (wire.kind) {
       case 'answer':
-        return this.#forwarded.resolve(wire.id, wire.index, from);
+        this.#forwarded.resolve(wire.id, wire.index, from);
+        break;
       case 'refusal':
-        return this.#forwarded.reject(wire.id, new ConsensusError(wire.code, wire.text), from);
+        this.#forwarded.reject(wire.id, new ConsensusError(wire.code, wire.text), from);
+        break;
       case 'request':
         void this.#serve(from, wire.id, wire.request);
     }

@@ -98,8 +98,6 @@ export function waitsForDisk(message: Message): boolean {
 }
 
 /** Only the leader of the message's term sends these. */
-export function isFromLeader(message: Message): boolean {
-  return (
-    message.type === 'append' || message.type === 'heartbeat' || message.type === 'snapshot' || message.type === 'timeoutNow'
-  );
+export function isFromLeader(type: Message['type']): boolean {
+  return type === 'append' || type === 'heartbeat' || type === 'snapshot' || type === 'timeoutNow';
 }

@@ -25,7 +25,10 @@ export class Persister {
 
   /** Calls `done` when this batch and all earlier ones are durable. Undefined: nothing of its own to write. */
   enqueue(batch: LogBatch | undefined, done: () => void, failed: (error: unknown) => void = () => {}): void {
-    if (this.#failure) return failed(this.#failure.error);
+    if (this.#failure) {
+      failed(this.#failure.error);
+      return;
+    }
     this.#queue.push({ batch, done, failed });
     this.#start();
   }

@@ -34,14 +34,8 @@ export class Progress {
 
   /** Whether an append may be sent now. */
   get ready(): boolean {
-    switch (this.state) {
-      case 'probe':
-        return !this.#probing;
-      case 'replicate':
-        return this.#window.length < this.#windowMax;
-      case 'snapshot':
-        return false;
-    }
+    if (this.state === 'probe') return !this.#probing;
+    return this.state === 'replicate' && this.#window.length < this.#windowMax;
   }
 
   /** An append that ends with entry `last` went out, `count` entries long. */

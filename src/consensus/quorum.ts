@@ -11,11 +11,11 @@ function groups(membership: Membership): PeerId[][] {
 }
 
 /** The greatest value that a majority of the voters has reached. Infinity when there are no voters. */
-export function quorumValue(membership: Membership, valueOf: (peer: PeerId) => number): number {
+export function quorumValue(membership: Membership, reached: (peer: PeerId) => number): number {
   let least = Number.POSITIVE_INFINITY;
   for (const group of groups(membership)) {
     if (group.length === 0) continue;
-    const values = group.map(valueOf).sort((a, b) => b - a);
+    const values = group.map(reached).sort((a, b) => b - a);
     least = Math.min(least, values[Math.floor(group.length / 2)]!);
   }
   return least;

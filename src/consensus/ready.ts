@@ -4,7 +4,7 @@
  * written, overwritten and written again while the first write is still on its way.
  */
 import { assert } from '../lib/assert.ts';
-import type { Message, SnapshotOffer } from './messages.ts';
+import { type Message, type SnapshotOffer, waitsForDisk } from './messages.ts';
 import type { ReadState } from './read-rounds.ts';
 import type { Entry, PeerId, SnapshotMeta } from './types.ts';
 
@@ -69,5 +69,51 @@ export class DiskDebts {
     const debt = this.#debts.shift();
     assert(debt?.sequence === sequence, `persisted(${sequence}) out of order`);
     return debt;
+  }
+}
+
+/** Gathers what goes into the next Ready. */
+export class Output {
+  #messages: OutgoingMessage[] = [];
+  #messagesAfterPersist: OutgoingMessage[] = [];
+  #snapshotsToSend: PeerId[] = [];
+  #readStates: ReadState[] = [];
+  #restore: Ready['restore'];
+
+  get hasPromises(): boolean {
+    return this.#messagesAfterPersist.length > 0;
+  }
+
+  send(message: OutgoingMessage): void {
+    if (waitsForDisk(message)) this.#messagesAfterPersist.push(message);
+    else this.#messages.push(message);
+  }
+
+  sendSnapshot(to: PeerId): void {
+    this.#snapshotsToSend.push(to);
+  }
+
+  confirmReads(states: readonly ReadState[]): void {
+    this.#readStates.push(...states);
+  }
+
+  restore(from: PeerId, meta: SnapshotMeta): void {
+    this.#restore = { from, meta };
+  }
+
+  take(): Pick<Ready, 'messages' | 'messagesAfterPersist' | 'snapshotsToSend' | 'readStates' | 'restore'> {
+    const taken = {
+      messages: this.#messages,
+      messagesAfterPersist: this.#messagesAfterPersist,
+      snapshotsToSend: this.#snapshotsToSend,
+      readStates: this.#readStates,
+      restore: this.#restore,
+    };
+    this.#messages = [];
+    this.#messagesAfterPersist = [];
+    this.#snapshotsToSend = [];
+    this.#readStates = [];
+    this.#restore = undefined;
+    return taken;
   }
 }

@@ -9,7 +9,7 @@ import type { AppendResponse } from './messages.ts';
 import { Progress } from './progress.ts';
 import { isQuorum, quorumValue } from './quorum.ts';
 import { ReadRounds, type ReadState } from './read-rounds.ts';
-import type { OutgoingMessage } from './ready.ts';
+import type { Output } from './ready.ts';
 import type { Membership, PeerId } from './types.ts';
 
 export interface LeadershipOptions {
@@ -23,8 +23,7 @@ export interface LeadershipOptions {
   maxInflight: number;
   /** Entries of one append weigh no more than this, but for a single larger entry. */
   appendBytesMax: number;
-  send: (message: OutgoingMessage) => void;
-  sendSnapshot: (to: PeerId) => void;
+  output: Output;
 }
 
 /** Reads that may wait for confirmation. */
@@ -155,7 +154,7 @@ export class Leadership {
 
   /** Makes `peer` start an election at once. */
   hurry(peer: PeerId): void {
-    this.#options.send({ type: 'timeoutNow', from: this.#options.id, to: peer, term: this.#options.term });
+    this.#options.output.send({ type: 'timeoutNow', from: this.#options.id, to: peer, term: this.#options.term });
   }
 
   /** The voter whose log is the furthest, of those heard of lately. */
@@ -180,27 +179,27 @@ export class Leadership {
   }
 
   #heartbeat(): void {
-    const { id, term, log, send } = this.#options;
+    const { id, term, log, output } = this.#options;
     for (const [to, progress] of this.#progress) {
       const commit = Math.min(progress.match, log.commit);
-      send({ type: 'heartbeat', from: id, to, term, commit, round: this.#reads.round });
+      output.send({ type: 'heartbeat', from: id, to, term, commit, round: this.#reads.round });
     }
   }
 
   #sendAppends(to: PeerId, progress: Progress): void {
-    const { id, term, log, appendBytesMax, send, sendSnapshot } = this.#options;
+    const { id, term, log, appendBytesMax, output } = this.#options;
     while (progress.ready) {
       const prevIndex = progress.next - 1;
       const prevTerm = log.term(prevIndex);
       if (prevTerm === undefined) {
         if (!this.isActive(to)) return;
         progress.waitForSnapshot();
-        sendSnapshot(to);
+        output.sendSnapshot(to);
         return;
       }
       const entries = log.slice(progress.next, log.lastIndex, appendBytesMax);
       if (entries.length === 0 && !progress.forced && progress.sentCommit >= log.commit) return;
-      send({ type: 'append', from: id, to, term, prevIndex, prevTerm, commit: log.commit, entries });
+      output.send({ type: 'append', from: id, to, term, prevIndex, prevTerm, commit: log.commit, entries });
       progress.sent(prevIndex + entries.length, entries.length, log.commit);
       if (entries.length === 0) return;
     }

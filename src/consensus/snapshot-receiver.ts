@@ -37,7 +37,10 @@ export class SnapshotReceiver {
   /** An item that is not the next one is dropped; the answer says which one is awaited. */
   take(sequence: number, item: SnapshotItem): void {
     this.#heardMs = this.#options.nowMs();
-    if (sequence !== this.#expected || this.#queue.length >= windowItems) return this.#options.acknowledge(this.#taken);
+    if (sequence !== this.#expected || this.#queue.length >= windowItems) {
+      this.#options.acknowledge(this.#taken);
+      return;
+    }
     this.#expected++;
     this.#queue.push(item);
     this.#arrived.resolve();

@@ -71,7 +71,7 @@ export class SnapshotSender {
   tick(): void {
     const nowMs = this.#options.nowMs();
     if (this.#unacked.length === 0) return;
-    if (nowMs - this.#heardMs > silenceMsMax) return this.fail('the follower does not answer');
+    if (nowMs - this.#heardMs > silenceMsMax) this.fail('the follower does not answer');
     if (nowMs - this.#sentMs < resendMs || nowMs - this.#heardMs < resendMs) return;
     this.#sentMs = nowMs;
     for (const [offset, item] of this.#unacked.entries()) this.#options.send(this.#base + offset, item);

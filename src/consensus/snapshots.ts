@@ -65,8 +65,8 @@ export class SnapshotTransfers {
 
   /** Starts sending to a follower; the outcome goes to `snapshotSent`. */
   start(to: PeerId): void {
-    if (this.#sending.has(to) || this.#sending.size >= sendersMax) return this.#failLater(to);
-    this.#track(this.#send(to));
+    if (this.#sending.has(to) || this.#sending.size >= sendersMax) this.#failLater(to);
+    else this.#track(this.#send(to));
   }
 
   async #send(to: PeerId): Promise<void> {
@@ -106,23 +106,24 @@ export class SnapshotTransfers {
         if (sending?.transfer === wire.transfer) sending.sender.fail(wire.reason);
         return;
       case 'snapshotItem':
-        return this.#receiveItem(from, wire.transfer, wire.sequence, wire.item);
+        this.#receiveItem(from, wire.transfer, wire.sequence, wire.item);
     }
   }
 
   #receiveItem(from: PeerId, transfer: number, sequence: number, item: SnapshotItem): void {
     const receiver = this.#receiver;
-    if (receiver?.from === from && receiver.transfer === transfer) return receiver.take(sequence, item);
     const refuse = (reason: string) => this.#options.send(from, { kind: 'snapshotAbort', transfer, reason });
-    if (item.type !== 'begin') return refuse('unknown transfer');
-    if (receiver) {
+    if (receiver?.from === from && receiver.transfer === transfer) receiver.take(sequence, item);
+    else if (item.type !== 'begin') refuse('unknown transfer');
+    else if (receiver) {
       receiver.fail('another transfer began');
-      return refuse('another transfer is under way');
+      refuse('another transfer is under way');
+    } else {
+      this.#offered = { from, transfer };
+      this.#options.offer(from, item.term, item.meta);
+      if (this.#offered) refuse('not needed');
+      this.#offered = undefined;
     }
-    this.#offered = { from, transfer };
-    this.#options.offer(from, item.term, item.meta);
-    if (this.#offered) refuse('not needed');
-    this.#offered = undefined;
   }
 
   /** The core wants the snapshot that was offered just now. */
@@ -152,7 +153,8 @@ export class SnapshotTransfers {
       if (this.#stopped) return;
       logger.warn({ from, error }, 'a snapshot could not be received');
       send(from, { kind: 'snapshotAbort', transfer, reason: errorMessage(error).slice(0, 1000) || 'unknown' });
-      return restoreFailed();
+      restoreFailed();
+      return;
     }
     this.#receiver = undefined;
     if (this.#stopped) return;

@@ -3,6 +3,7 @@
  * is 400, not applicable is 422, and neither many operations nor copies of copies may exhaust the server (413).
  */
 import { isDeepStrictEqual } from 'node:util';
+import { checkDepth } from './depth.ts';
 import { badRequest, failure } from './status.ts';
 
 const operationsMax = 10_000;
@@ -114,6 +115,7 @@ class Document {
 
   copy(from: string, pointer: string): void {
     const value = this.get(from);
+    checkDepth(value);
     this.#copiedBytes += (JSON.stringify(value) ?? '').length;
     if (this.#copiedBytes > copiedBytesMax) {
       throw failure(413, 'RequestEntityTooLarge', `the copy operations of the JSON patch exceed ${copiedBytesMax} bytes`);
@@ -157,9 +159,10 @@ function apply(document: Document, { op, path, from = '', value }: Operation): v
   }
 }
 
-/** The patched copy. Throws StatusError 400 (undecodable), 413 (too much), 422 (does not apply). */
+/** The patched copy. Throws StatusError 400 (undecodable, nested too deeply), 413 (too much), 422 (does not apply). */
 export function applyJsonPatch(object: object, operations: unknown): object {
   const decoded = decode(operations);
+  checkDepth(operations);
   const document = new Document(structuredClone(object));
   for (const [number, operation] of decoded.entries()) {
     try {
@@ -174,5 +177,6 @@ export function applyJsonPatch(object: object, operations: unknown): object {
   if (typeof root !== 'object' || root === null || Array.isArray(root)) {
     throw failure(422, 'Invalid', 'the JSON patch does not apply: the result is not an object');
   }
+  checkDepth(root);
   return root;
 }

@@ -1,4 +1,5 @@
 /** JSON merge patch (RFC 7396): maps merge, null deletes, everything else replaces. */
+import { checkDepth } from './depth.ts';
 import { badRequest } from './status.ts';
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
@@ -14,8 +15,9 @@ function merge(target: unknown, patch: unknown): unknown {
   return Object.fromEntries(merged);
 }
 
-/** The patched copy; shares nothing with its inputs. Throws StatusError 400 when the patch is no object. */
+/** The patched copy; shares nothing with its inputs. Throws StatusError 400 when the patch is no object or nested too deeply. */
 export function applyMergePatch(target: object, patch: unknown): object {
   if (!isMap(patch)) throw badRequest('a merge patch is a JSON object');
+  checkDepth(patch);
   return structuredClone(merge(target, patch)) as object;
 }

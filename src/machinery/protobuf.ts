@@ -173,13 +173,12 @@ function zeroOf(field: ProtoField, depth: number): unknown {
 
 function isZero(value: unknown, { type }: ProtoField): boolean {
   if (value === undefined || value === '' || value === 0 || value === false) return true;
-  // An amount or a number-or-name is never left out by being zero: its JSON form has no notion of it.
   return type === 'message' && Object.keys(value as Json).length === 0;
 }
 
 function store(into: Json, name: string, field: ProtoField, value: unknown): void {
   if (value === undefined) return;
-  if (field.container === undefined && !field.pointer && field.type !== 'intOrString' && isZero(value, field)) return;
+  if (field.container === undefined && !field.pointer && isZero(value, field)) return;
   Object.defineProperty(into, name, { value, writable: true, enumerable: true, configurable: true });
 }
 

@@ -2,6 +2,7 @@
  * The types of the built-in kinds, from the generated files: which fields there are, of what type, and how patches merge them.
  * Checks decoded JSON against them with the words of the reference implementation, since clients show those to people.
  */
+import { jsonDepthMax } from './depth.ts';
 import { quantityComplaint } from './quantity.ts';
 import { TypeFile } from './type-file.ts';
 
@@ -47,8 +48,6 @@ export interface Schema {
 }
 
 const types = new TypeFile<Schema>('schemas.json');
-/** Deeper objects are refused: nothing that is meant well is so deep, and the walk recurses. */
-const depthMax = 500;
 const errorsMax = 50;
 
 /** The schema of `<group>.<version>.<Type>`, the group's first label only and `core` for the core group (`v1.Pod` works, too). */
@@ -57,6 +56,11 @@ export function schema(name: string): Schema | undefined {
   const found = types.get(full);
   if (found && found.name === undefined) found.name = full;
   return found;
+}
+
+/** Changes with the generated types, so that clients can tell when their copy of the OpenAPI documents is old. */
+export function schemasDigest(): Buffer {
+  return types.digest();
 }
 
 /** Own properties only: a field that is called `constructor` is unknown like any other. */
@@ -131,7 +135,7 @@ class Checker {
   object(value: unknown, of: Schema, place: Place): void {
     if (value === null || value === undefined) return;
     if (!isMap(value)) this.#mismatch(value, place, of.name.split('.').slice(1).join('.'));
-    else if (place.depth > depthMax) this.#fail('exceeded max depth');
+    else if (place.depth > jsonDepthMax) this.#fail('exceeded max depth');
     else this.#fields(value, of, place);
   }
 

@@ -5,6 +5,7 @@
  *
  * Where it ends: a list's merge key decides alone; service ports with the same number and another protocol are one element.
  */
+import { checkDepth } from './depth.ts';
 import { type FieldSchema, fieldOf, type Schema, schema } from './schemas.ts';
 import { badRequest, failure } from './status.ts';
 
@@ -198,9 +199,10 @@ function arrange(list: unknown[], order: unknown[], before: unknown[], key: stri
 
 /**
  * The patched copy; shares nothing with its inputs. `schemaName` names the type of the object, for example `apps.v1.Deployment`.
- * Throws StatusError 400 (a directive is malformed) and 422 (it cannot be merged).
+ * Throws StatusError 400 (a directive is malformed, or the patch is nested too deeply) and 422 (it cannot be merged).
  */
 export function applyStrategicMerge(target: object, patch: unknown, schemaName: string): object {
   if (!isMap(patch)) throw badRequest('a strategic merge patch is a JSON object');
+  checkDepth(patch);
   return structuredClone(mergeMap(target as Json, patch, schema(schemaName)));
 }

@@ -2,8 +2,9 @@
  * Reads one type at a time from a generated file (dist/*.json: an object with one type per line). The text stays outside the
  * heap as bytes; only what is asked for is parsed, and kept. So a peer that serves a dozen kinds does not pay for nine hundred types.
  */
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { KontikiError } from '../lib/errors.ts';
+import { MachineryError } from './errors.ts';
 
 /** The generated files lie beside the bundle or above its chunks, or in dist/ of the source tree. */
 const folders = ['./', '../', '../../dist/'];
@@ -13,7 +14,7 @@ function locate(file: string): URL {
     const url = new URL(folder + file, import.meta.url);
     if (existsSync(url)) return url;
   }
-  throw new KontikiError<'GENERATED_FILE_MISSING'>('GENERATED_FILE_MISSING', `${file} is missing: run "npm run generate"`);
+  throw new MachineryError('GeneratedFileMissing', `${file} is missing: run "npm run generate"`, { file });
 }
 
 export class TypeFile<T> {
@@ -44,16 +45,25 @@ export class TypeFile<T> {
     return bytes;
   }
 
-  /** Undefined when there is no such type. Throws when the file was not generated. */
+  /** Undefined when there is no such type. Throws when the file was not generated. What was parsed is kept: treat it as read-only. */
   get(name: string): T | undefined {
     const known = this.#parsed.get(name);
     if (known !== undefined) return known;
+    const type = this.peek(name);
+    if (type !== undefined) this.#parsed.set(name, type);
+    return type;
+  }
+
+  /** Like get, but keeps nothing: for what is read once. */
+  peek(name: string): T | undefined {
     const bytes = this.#open();
     const place = this.#places.get(name);
-    if (!place) return undefined;
-    const type = JSON.parse(bytes.toString('utf8', ...place)) as T;
-    this.#parsed.set(name, type);
-    return type;
+    return place && (JSON.parse(bytes.toString('utf8', ...place)) as T);
+  }
+
+  /** Changes when the generated file does. */
+  digest(): Buffer {
+    return createHash('sha256').update(this.#open()).digest();
   }
 
   names(): string[] {

@@ -11,9 +11,8 @@ import { errorCode } from '../lib/errors.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { quantityMilli, quantityValue } from '../machinery/quantity.ts';
-import { DecisionHistory } from '../scheduler/index.ts';
+import { Decisions } from '../scheduler/index.ts';
 import { Store } from '../store/index.ts';
-import type { PeerAddress } from '../transport/types.ts';
 import { StreamConnector } from './agent-connector.ts';
 import { AgentProcess } from './agent-process.ts';
 import { type AuthorityRecord, decodeRecord, type MemberRecord, memberPrefix, type SettingsRecord } from './cluster-records.ts';
@@ -27,6 +26,7 @@ import { HealthTable } from './health-table.ts';
 import { type Identity, openIdentity, saveIdentity } from './identity.ts';
 import { JoinService, joinCluster } from './join.ts';
 import { Leadership } from './leadership.ts';
+import type { Member } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
 import { issueCertificate, kubeconfig } from './pki.ts';
 
@@ -123,7 +123,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     store: clusterStore,
     peer,
     nodeHealth: health,
-    decisions: new DecisionHistory(),
+    decisions: new Decisions(),
     podCidr: settings.podCidr,
     clock,
     random: systemRandom,
@@ -180,11 +180,11 @@ async function becomeMember(context: {
   paths: NodePaths;
   peer: PeerThread;
   self: MemberRecord;
-}): Promise<PeerAddress[]> {
+}): Promise<Member[]> {
   const { identity, join, paths, peer, self } = context;
   const known = readIfExists(paths.members);
-  if (identity.member && known) return JSON.parse(known) as PeerAddress[];
-  let members: PeerAddress[] = [{ id: self.id, addresses: self.addresses }];
+  if (identity.member && known) return JSON.parse(known) as Member[];
+  let members: Member[] = [{ id: self.id, addresses: self.addresses, nodeName: self.nodeName }];
   if (join && !identity.member) {
     members = await joinCluster({ ...join, self, ask: (address, request) => peer.call('ask', { address, request }) });
   } else if (!identity.member) {
@@ -201,8 +201,8 @@ function followMembers(store: Store, peer: PeerThread, paths: NodePaths): void {
   let last = '';
   const tell = () => {
     const members = store.list(memberPrefix).records.map((record) => {
-      const { id, addresses } = decodeRecord<MemberRecord>(record.value);
-      return { id, addresses };
+      const { id, addresses, nodeName } = decodeRecord<MemberRecord>(record.value);
+      return { id, addresses, nodeName };
     });
     const text = JSON.stringify(members);
     if (text === last) return;

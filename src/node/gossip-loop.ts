@@ -1,19 +1,12 @@
 /** Gives the pure gossip room a clock, a network and real figures: one heartbeat a second, verdicts four times a second. */
 import { request } from 'node:http';
-import {
-  decodeHeartbeat,
-  encodeHeartbeat,
-  FailureDetector,
-  type Heartbeat,
-  MembershipTable,
-  type Resources,
-} from '../gossip/index.ts';
+import { decodeHeartbeat, encodeHeartbeat, FailureDetector, type Heartbeat, type Resources } from '../gossip/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { RepeatingTask } from '../lib/repeating-task.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
 import type { Transport } from '../transport/types.ts';
-import type { PeerThreadOptions } from './peer-protocol.ts';
+import type { Member, PeerThreadOptions } from './peer-protocol.ts';
 
 const topic = 'kontiki/heartbeats/1';
 const heartbeatMs = 1_000;
@@ -47,18 +40,18 @@ export interface GossipLoopOptions {
 
 export class GossipLoop {
   readonly #context: GossipLoopOptions;
-  readonly #table: MembershipTable;
   readonly #detector: FailureDetector;
   readonly #publish: RepeatingTask;
   readonly #tick: RepeatingTask;
   #sequence = 0;
   #summary = unknownSummary;
+  #agentReady = false;
+  #members: Member[] = [];
 
   constructor(context: GossipLoopOptions) {
     const { clock, logger, options } = context;
     this.#context = context;
-    this.#table = new MembershipTable({ self: options.id });
-    this.#detector = new FailureDetector({ self: options.id, table: this.#table });
+    this.#detector = new FailureDetector({ self: options.id, heartbeatIntervalMs: heartbeatMs, tickIntervalMs: tickMs });
     const onError = (error: unknown) => logger.warn({ error }, 'a gossip round failed and will be repeated');
     this.#publish = new RepeatingTask({ clock, intervalMs: heartbeatMs, run: () => this.#sendHeartbeat(), onError });
     this.#tick = new RepeatingTask({ clock, intervalMs: tickMs, run: () => this.#judge(), onError });
@@ -68,13 +61,21 @@ export class GossipLoop {
     const { transport, clock, logger } = this.#context;
     transport.subscribe(topic, (from, data) => {
       try {
-        this.#table.receive(decodeHeartbeat(data), clock.monotonicMs());
+        const { changes } = this.#detector.receive(decodeHeartbeat(data), clock.monotonicMs());
+        this.#tell(changes);
       } catch (error) {
         logger.warn({ error, from }, 'a heartbeat could not be read and was dropped');
       }
     });
     this.#publish.start();
     this.#tick.start();
+  }
+
+  /** Those that should send heartbeats; one that never does is found dead in time. */
+  setMembers(members: Member[]): void {
+    this.#members = members;
+    const others = members.map((member) => member.id);
+    this.#detector.expect(others, this.#context.clock.monotonicMs());
   }
 
   async stop(): Promise<void> {
@@ -84,8 +85,8 @@ export class GossipLoop {
   async #sendHeartbeat(): Promise<void> {
     const { transport, clock, options } = this.#context;
     const summary = await this.#askAgent();
+    this.#agentReady = summary !== undefined;
     if (summary) this.#summary = summary;
-    const nowMs = clock.monotonicMs();
     const heartbeat: Heartbeat = {
       peer: options.id,
       nodeName: options.nodeName,
@@ -93,33 +94,40 @@ export class GossipLoop {
       sequence: ++this.#sequence,
       addresses: transport.addresses(),
       ...this.#summary,
-      agentReady: summary !== undefined,
-      heardMs: this.#table.heardMs(nowMs),
+      agentReady: this.#agentReady,
+      heardMs: this.#detector.heardMs(clock.monotonicMs()),
     };
-    this.#table.receive(heartbeat, nowMs);
     transport.publish(topic, encodeHeartbeat(heartbeat));
     this.#report();
   }
 
   #judge(): void {
-    const changes = this.#detector.tick(this.#context.clock.monotonicMs());
-    for (const change of changes) {
-      this.#context.logger.info({ ...change }, 'verdict on a machine changed');
-    }
+    this.#tell(this.#detector.tick(this.#context.clock.monotonicMs()));
+  }
+
+  #tell(changes: VerdictChange[]): void {
+    for (const change of changes) this.#context.logger.info({ ...change }, 'the verdict on a machine changed');
     if (changes.length > 0) this.#report();
   }
 
   #report(): void {
-    const { clock, onHealth } = this.#context;
+    const { clock, onHealth, options } = this.#context;
     const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
-    onHealth(
-      this.#table.list().map((member) => ({
-        nodeName: member.heartbeat.nodeName,
-        verdict: member.verdict,
-        agentReady: member.heartbeat.agentReady,
-        lastHeartbeatMs: Math.round(wallMs - (nowMs - member.lastHeardMs)),
-      })),
-    );
+    const heard = new Map(this.#detector.members().map((member) => [member.heartbeat.peer, member]));
+    const others = this.#members.filter((member) => member.id !== options.id);
+    onHealth([
+      { nodeName: options.nodeName, verdict: 'alive', agentReady: this.#agentReady, lastHeartbeatMs: Math.round(wallMs) },
+      ...others.map(({ id, nodeName }): NodeHealthView => {
+        const member = heard.get(id);
+        const silenceMs = member ? nowMs - member.lastHeardMs : wallMs;
+        return {
+          nodeName,
+          verdict: this.#detector.verdict(id),
+          agentReady: member?.heartbeat.agentReady ?? false,
+          lastHeartbeatMs: Math.round(wallMs - silenceMs),
+        };
+      }),
+    ]);
   }
 
   /** Undefined when the agent does not answer. */

@@ -7,7 +7,6 @@ import { isIPv4 } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import { errorMessage } from '../lib/errors.ts';
 import type { ClusterStore } from '../store/types.ts';
-import type { PeerAddress } from '../transport/types.ts';
 import {
   type AuthorityRecord,
   authorityKey,
@@ -21,6 +20,7 @@ import {
 } from './cluster-records.ts';
 import { NodeError } from './errors.ts';
 import { createToken, formatToken, hashOf, joinProof, parseToken, sameProof } from './join-token.ts';
+import type { Member } from './peer-protocol.ts';
 
 type JoinRequest =
   | { type: 'hello' }
@@ -28,7 +28,7 @@ type JoinRequest =
 
 type JoinAnswer =
   | { type: 'hello' }
-  | { type: 'admitted'; members: PeerAddress[]; caHash: string; proof: string }
+  | { type: 'admitted'; members: Member[]; caHash: string; proof: string }
   | { type: 'refused'; message: string };
 
 const encode = (message: JoinRequest | JoinAnswer) => Buffer.from(JSON.stringify(message));
@@ -45,7 +45,7 @@ export interface JoinOptions {
 }
 
 /** Gives the members to connect to. Throws NodeError 'InvalidToken' or 'JoinRefused'. */
-export async function joinCluster({ address, token: text, self, ask }: JoinOptions): Promise<PeerAddress[]> {
+export async function joinCluster({ address, token: text, self, ask }: JoinOptions): Promise<Member[]> {
   const token = parseToken(text);
   const multiaddr = multiaddrOf(address);
   try {
@@ -130,7 +130,7 @@ export class JoinService {
     }
     const refusal = await this.#record({ ...request.member, id: from });
     if (refusal) return { type: 'refused', message: refusal };
-    const members = this.#members().map(({ id, addresses }) => ({ id, addresses }));
+    const members = this.#members().map(({ id, addresses, nodeName }) => ({ id, addresses, nodeName }));
     const caHash = hashOf(this.#authority().cert);
     const proof = joinProof('member', token.secretHash, from, ownId, String(request.nonce), JSON.stringify([members, caHash]));
     return { type: 'admitted', members, caHash, proof };

@@ -1,4 +1,5 @@
 /** What runs only while this peer leads: controllers, scheduler, bootstrap objects and the keeper of the membership. */
+import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
 import type { ConsensusStatus } from '../consensus/types.ts';
 import { startControllers } from '../controllers/index.ts';
@@ -6,8 +7,10 @@ import { type Clock, delay } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
 import { RepeatingTask } from '../lib/repeating-task.ts';
+import type { KindDefinition } from '../machinery/kind.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
-import { type DecisionHistory, startScheduler } from '../scheduler/index.ts';
+import type { Resource } from '../machinery/resources.ts';
+import { type Decisions, startScheduler } from '../scheduler/index.ts';
 import type { ClusterStore } from '../store/types.ts';
 import { decodeRecord, type MemberRecord, memberPrefix } from './cluster-records.ts';
 import { nextMembershipChange } from './membership-keeper.ts';
@@ -16,12 +19,17 @@ import type { PeerThread } from './peer-thread-handle.ts';
 const keepMembershipMs = 250;
 const retryMs = 500;
 
+/** The storage version of a kind, as our own code asks for it. */
+function resourceOf({ group, kind, plural, namespaced, versions }: KindDefinition): Resource {
+  return { group, version: versions[0].name, resource: plural, kind, namespaced };
+}
+
 export interface LeadershipOptions {
   api: Api;
   store: ClusterStore;
   peer: PeerThread;
   nodeHealth: NodeHealth;
-  decisions: DecisionHistory;
+  decisions: Decisions;
   podCidr: string;
   clock: Clock;
   random: Random;
@@ -73,16 +81,22 @@ export class Leadership {
           const { apiAddress, apiPort } = decodeRecord<MemberRecord>(record.value);
           return { ip: apiAddress, port: apiPort };
         });
-      const options = { client, clock, random };
+      const resources = kinds.map(resourceOf);
+      const options = {
+        apiAddresses,
+        namespacedResources: resources.filter((resource) => resource.namespaced),
+        ownableResources: resources,
+      };
+      const common = { client, clock, random };
       await Promise.all([
         this.#repeatUntilDone('controllers', signal, () =>
           startControllers(
-            { ...options, nodeHealth, clusterCidr: podCidr, apiAddresses, logger: logger.child({ part: 'controllers' }) },
+            { ...common, nodeHealth, clusterCidr: podCidr, options, logger: logger.child({ part: 'controllers' }) },
             signal,
           ),
         ),
         this.#repeatUntilDone('scheduler', signal, () =>
-          startScheduler({ ...options, decisions, logger: logger.child({ part: 'scheduler' }) }, signal),
+          startScheduler({ ...common, decisions, logger: logger.child({ part: 'scheduler' }) }, signal),
         ),
       ]);
     } finally {

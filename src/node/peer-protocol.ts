@@ -4,6 +4,11 @@ import type { LogLevel } from '../lib/logger.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
 import type { PeerAddress } from '../transport/types.ts';
 
+/** A machine of the cluster, as far as the peer thread needs to know it. */
+export interface Member extends PeerAddress {
+  nodeName: string;
+}
+
 /** What the peer thread is started with. */
 export interface PeerThreadOptions {
   id: string;
@@ -24,7 +29,7 @@ export interface PeerThreadOptions {
 /** Calls that the main thread makes. */
 export interface PeerCalls {
   /** Connects to the members and takes part in consensus. Before it, only `ask` works. */
-  start(argument: { members: PeerAddress[]; bootstrap: boolean }): Promise<void>;
+  start(argument: { members: Member[]; bootstrap: boolean }): Promise<void>;
   addresses(argument: null): Promise<string[]>;
   propose(data: Uint8Array): Promise<{ index: number }>;
   readIndex(argument: null): Promise<number>;
@@ -60,5 +65,5 @@ export interface MainNotices {
 /** Notices to the peer thread. */
 export interface PeerNotices {
   durable: { index: number; term: number };
-  members: PeerAddress[];
+  members: Member[];
 }

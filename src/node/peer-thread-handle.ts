@@ -4,9 +4,8 @@ import type { ConsensusStatus, Entry, MembershipChange } from '../consensus/type
 import { assert } from '../lib/assert.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
 import type { Store } from '../store/index.ts';
-import type { PeerAddress } from '../transport/types.ts';
 import { entryFile } from './entry.ts';
-import type { MainCalls, MainNotices, PeerCalls, PeerThreadOptions } from './peer-protocol.ts';
+import type { MainCalls, MainNotices, Member, PeerCalls, PeerThreadOptions } from './peer-protocol.ts';
 import { ownBytes, ThreadRpc } from './thread-rpc.ts';
 
 export interface PeerThreadEvents {
@@ -80,7 +79,7 @@ export class PeerThread {
     return this.call('changeMembership', change, signal);
   }
 
-  setMembers(members: PeerAddress[]): void {
+  setMembers(members: Member[]): void {
     this.#rpc.notify('members', members);
   }
 

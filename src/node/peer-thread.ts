@@ -14,7 +14,7 @@ import { createLogger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { createTransport } from '../transport/index.ts';
 import { GossipLoop } from './gossip-loop.ts';
-import type { MainCalls, MainNotices, PeerCalls, PeerNotices, PeerThreadOptions } from './peer-protocol.ts';
+import type { MainCalls, MainNotices, Member, PeerCalls, PeerNotices, PeerThreadOptions } from './peer-protocol.ts';
 import { RemoteStateMachine } from './remote-state-machine.ts';
 import { ThreadRpc } from './thread-rpc.ts';
 
@@ -34,7 +34,7 @@ const storage = await LevelLogStorage.open(options.raftDir);
 
 const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNotices[Notice]) => void } = {
   async start({ members, bootstrap }) {
-    transport.setMembers(members);
+    setMembers(members);
     consensus = newConsensus(bootstrap);
     await consensus.start();
     gossip.start();
@@ -48,7 +48,7 @@ const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNoti
   ask: ({ address, request }) => transport.ask(address, request, AbortSignal.timeout(10_000)),
   stop,
   durable: (position) => stateMachine.setDurable(position),
-  members: (members) => transport.setMembers(members),
+  members: setMembers,
 };
 const rpc = new ThreadRpc(parentPort, handlers as unknown as Record<string, (argument: never) => unknown>);
 const tell = <Name extends keyof MainNotices>(name: Name, argument: MainNotices[Name]) => rpc.notify(name, argument);
@@ -59,6 +59,11 @@ type MainCaller = <Method extends keyof MainCalls>(
 ) => ReturnType<MainCalls[Method]>;
 
 const stateMachine = new RemoteStateMachine(ask, options.durable);
+
+function setMembers(members: Member[]): void {
+  transport.setMembers(members);
+  gossip.setMembers(members);
+}
 
 let consensus: ConsensusNode | undefined;
 

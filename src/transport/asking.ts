@@ -10,7 +10,6 @@ import { toDuplex } from './duplex.ts';
 import { readFrame } from './duplex-frame.ts';
 import { TransportError } from './errors.ts';
 import { encodeFrame } from './frames.ts';
-import { destroyQuietly } from './services.ts';
 import type { PeerId } from './types.ts';
 
 export const askProtocol = '/kontiki/ask/1';
@@ -24,17 +23,23 @@ const outcome = { failed: 0, answered: 1 } as const;
 export type AskHandler = (from: PeerId, request: Uint8Array) => Promise<Uint8Array>;
 
 /** Asks over an open connection. Rejects with TransportError 'AskFailed', or the signal's reason. */
-export async function askOver(connection: Connection, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+export async function askOver(
+  connection: Connection,
+  request: Uint8Array,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<Uint8Array> {
   if (request.length > askBytesMax) throw new TransportError('AskFailed', `a question of ${request.length} bytes is too long`);
   const bounded = AbortSignal.any([signal, AbortSignal.timeout(askTimeoutMs)]);
   const duplex = toDuplex(await connection.newStream(askProtocol, { signal: bounded }));
+  duplex.on('error', (error) => logger.debug({ error: errorMessage(error) }, 'a question was cut'));
   try {
     duplex.write(encodeFrame(request));
     const reply = await readFrame(duplex, 1 + askBytesMax, bounded);
     if (reply[0] !== outcome.answered) throw new TransportError('AskFailed', 'the peer does not answer this question');
     return reply.subarray(1);
   } finally {
-    destroyQuietly(duplex);
+    duplex.destroy();
   }
 }
 
@@ -55,17 +60,17 @@ export class Answerer {
   async accept(stream: Stream, connection: Connection): Promise<void> {
     const from = connection.remotePeer.toString();
     const duplex = toDuplex(stream);
+    duplex.on('error', (error) => this.#logger.debug({ peer: from, error: errorMessage(error) }, 'an answer was cut'));
     const signal = AbortSignal.timeout(askTimeoutMs);
     this.#underWay++;
     try {
       const request = await readFrame(duplex, askBytesMax, signal);
       const answer = await this.#answer(from, request, signal);
-      duplex.on('error', (error) => this.#logger.debug({ peer: from, error: errorMessage(error) }, 'an answer was cut'));
       duplex.end(encodeFrame(answer));
       duplex.resume();
     } catch (error) {
       this.#logger.debug({ peer: from, error: errorMessage(error) }, 'a question could not be read');
-      destroyQuietly(duplex);
+      duplex.destroy();
     } finally {
       this.#underWay--;
     }

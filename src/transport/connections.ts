@@ -1,6 +1,7 @@
 /**
  * Which connections there are and whose. A connection counts for a member when its peer was one at the time it opened;
- * others are strangers' and good for asking to join only: they are few, short, and end when idle.
+ * others are strangers' and good for asking to join only: they are few, short, and end when idle. Two members may have two
+ * connections when both dialed; both stay, and both sides prefer the same one.
  */
 import type { Connection } from '@libp2p/interface';
 import { TransportError } from './errors.ts';
@@ -27,6 +28,8 @@ export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #members = new Map<PeerId, Set<Connection>>();
   readonly #strangers = new Map<Connection, Stranger>();
+  /** Addresses that are being dialed to ask something there. */
+  readonly #asked: string[] = [];
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
@@ -39,7 +42,7 @@ export class Connections {
 
   opened(connection: Connection): void {
     const peer = connection.remotePeer.toString();
-    if (!this.#options.isMember(peer)) {
+    if (!this.#options.isMember(peer) || this.#isForAsking(connection)) {
       this.#strangers.set(connection, { connection, openedMs: this.#options.nowMs(), asks: 0 });
       return;
     }
@@ -48,17 +51,11 @@ export class Connections {
     this.#options.onOpen(peer);
   }
 
-  /**
-   * When one of several connections to a member is lost, the others go too. Gossipsub keeps one stream for each peer
-   * and notices only the loss of the last connection; a fresh start sets everything up again within moments.
-   */
   closed(connection: Connection): void {
     this.#strangers.delete(connection);
     const peer = connection.remotePeer.toString();
     const connections = this.#members.get(peer);
-    if (!connections?.delete(connection)) return;
-    this.#members.delete(peer);
-    for (const other of connections) other.abort(new TransportError('StreamReset', 'another connection to the peer was lost'));
+    if (connections?.delete(connection) && connections.size === 0) this.#members.delete(peer);
   }
 
   isMembers(connection: Connection): boolean {
@@ -80,7 +77,17 @@ export class Connections {
   }
 
   abortMember(peer: PeerId, reason: Error): void {
-    for (const connection of [...(this.#members.get(peer) ?? [])]) connection.abort(reason);
+    for (const connection of [...(this.#members.get(peer) ?? [])]) abortConnection(connection, reason);
+  }
+
+  /** A connection that opens to this address during `dial` is for asking only, even if a member is found there. */
+  async dialToAsk(address: string, dial: () => Promise<Connection>): Promise<Connection> {
+    this.#asked.push(address);
+    try {
+      return await dial();
+    } finally {
+      this.#asked.splice(this.#asked.indexOf(address), 1);
+    }
   }
 
   /** Keeps a stranger's connection open while a question is under way. */
@@ -100,12 +107,38 @@ export class Connections {
   tick(): void {
     const nowMs = this.#options.nowMs();
     for (const { connection, openedMs, asks } of [...this.#strangers.values()]) {
-      if (asks === 0 && nowMs - openedMs > strangerIdleMs) connection.abort(new TransportError('NotMember', 'an idle stranger'));
+      if (asks > 0 || nowMs - openedMs <= strangerIdleMs) continue;
+      abortConnection(connection, new TransportError('NotMember', 'an idle stranger'));
     }
   }
 
+  #isForAsking(connection: Connection): boolean {
+    const address = withoutPeer(connection.remoteAddr.toString());
+    return connection.direction === 'outbound' && this.#asked.some((asked) => withoutPeer(asked) === address);
+  }
+
   abortAll(reason: Error): void {
-    for (const connections of [...this.#members.values()]) for (const connection of [...connections]) connection.abort(reason);
-    for (const connection of [...this.#strangers.keys()]) connection.abort(reason);
+    for (const connections of [...this.#members.values()])
+      for (const connection of [...connections]) abortConnection(connection, reason);
+    for (const connection of [...this.#strangers.keys()]) abortConnection(connection, reason);
+  }
+}
+
+/** A multiaddr without the peer id at its end. */
+export function withoutPeer(address: string): string {
+  return address.replace(/\/p2p\/[^/]+$/, '');
+}
+
+/**
+ * Resets all streams and the connection. Never gracefully: a graceful close ends the streams as if each had come to its
+ * end. Does nothing to a connection that is lost already, where libp2p's abort throws.
+ */
+export function abortConnection(connection: Connection, reason: Error): void {
+  if (connection.status !== 'open') return;
+  try {
+    connection.abort(reason);
+  } catch (error) {
+    // It was lost at this very moment: then it needs no abort. Anything else must be seen.
+    if (connection.status === 'open') throw error;
   }
 }

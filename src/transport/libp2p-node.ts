@@ -26,8 +26,11 @@ export interface NodeOptions {
   admit: (peer: string) => boolean;
 }
 
-export async function createNode(options: NodeOptions): Promise<Node> {
-  return await createLibp2p({
+/** The node is not started yet: handlers come first. */
+export async function createNode(options: NodeOptions): Promise<{ node: Node; meetGossip: (connection: Connection) => void }> {
+  const gossipTopologies: Topology[] = [];
+  const node = await createLibp2p({
+    start: false,
     privateKey: options.privateKey,
     addresses: { listen: options.listen },
     transports: [
@@ -60,9 +63,12 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     },
     services: {
       identify: identify({ protocolPrefix: 'kontiki' }),
-      pubsub: (components: GossipSubComponents) => gossipsub(gossipOptions)(membersOnly(components, options.isMember)),
+      pubsub: (components: GossipSubComponents) =>
+        gossipsub(gossipOptions)(membersOnly(components, options.isMember, (topology) => gossipTopologies.push(topology))),
     },
   });
+  const meetGossip = (connection: Connection) => void gossipTopologies[0]?.onConnect?.(connection.remotePeer, connection);
+  return { node, meetGossip };
 }
 
 const gossipOptions: Parameters<typeof gossipsub>[0] = {
@@ -79,37 +85,35 @@ const gossipOptions: Parameters<typeof gossipsub>[0] = {
 };
 
 /**
- * Gossipsub speaks with everyone who connects. It gets a registrar through which it meets members only, and whose
- * connections fall with their gossip stream: gossipsub opens one stream for each peer and does not replace a lost one.
+ * Gossipsub speaks with everyone who connects. It gets a registrar through which it meets members only. It opens one stream
+ * for each peer when it meets it and does not replace a lost one: so members are introduced to it again and again
+ * (`meetGossip`), which does nothing while the stream is there.
  */
-function membersOnly(components: GossipSubComponents, isMember: (connection: Connection) => boolean): GossipSubComponents {
+function membersOnly(
+  components: GossipSubComponents,
+  isMember: (connection: Connection) => boolean,
+  onTopology: (topology: Topology) => void,
+): GossipSubComponents {
   const { registrar } = components;
   const gated: Pick<GossipSubComponents['registrar'], 'handle' | 'unhandle' | 'register' | 'unregister'> = {
     handle: (protocol, handler, options) =>
       registrar.handle(
         protocol,
         (stream: Stream, connection: Connection) => {
-          if (!isMember(connection)) {
-            stream.abort(new TransportError('NotMember', 'gossip is for members'));
-            return;
-          }
-          stream.addEventListener('close', () => {
-            if (connection.status === 'open') connection.abort(new TransportError('StreamReset', 'the gossip stream is lost'));
-          });
-          return handler(stream, connection);
+          if (isMember(connection)) return handler(stream, connection);
+          stream.abort(new TransportError('NotMember', 'gossip is for members'));
         },
         options,
       ),
     unhandle: (protocol, options) => registrar.unhandle(protocol, options),
-    register: (protocol, topology, options) =>
-      registrar.register(
-        protocol,
-        {
-          ...topology,
-          onConnect: (peer, connection) => (isMember(connection) ? topology.onConnect?.(peer, connection) : undefined),
-        } satisfies Topology,
-        options,
-      ),
+    register: (protocol, topology, options) => {
+      const members: Topology = {
+        ...topology,
+        onConnect: (peer, connection) => (isMember(connection) ? topology.onConnect?.(peer, connection) : undefined),
+      };
+      onTopology(members);
+      return registrar.register(protocol, members, options);
+    },
     unregister: (id) => registrar.unregister(id),
   };
   return {

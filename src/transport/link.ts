@@ -8,6 +8,7 @@ import { abortable } from '../lib/deferred.ts';
 import { errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
+import { abortConnection } from './connections.ts';
 import { TransportError } from './errors.ts';
 import { FrameWriter } from './frame-stream.ts';
 import type { PeerId, Purpose } from './types.ts';
@@ -30,6 +31,8 @@ export interface LinkOptions {
   /** An open connection of this member. */
   existing: () => Connection | undefined;
   dial: (signal: AbortSignal) => Promise<Connection>;
+  /** Aborts every connection of this member. */
+  abortAll: (reason: Error) => void;
   /** The link can send from now on, or can no more. */
   onChange: (connected: boolean) => void;
 }
@@ -103,9 +106,17 @@ export class Link {
     const wasConnected = this.#writers !== undefined;
     this.#writers = undefined;
     for (const writer of writers.values()) writer.close(error);
-    connection?.abort(error);
+    if (connection) this.#release(connection, error);
     if (wasConnected) this.#options.onChange(false);
     return reason;
+  }
+
+  #release(connection: Connection, error: Error): void {
+    const code = error instanceof TransportError ? error.code : undefined;
+    // Its machine is gone or hangs: a second connection to it is as dead as this one.
+    if (code === 'Silent') this.#options.abortAll(error);
+    // The other side dialed and may be asking to join over this very connection: it will be a member soon.
+    else if (code !== 'NotMember' || connection.direction === 'outbound') abortConnection(connection, error);
   }
 
   async #connection(signal: AbortSignal): Promise<Connection> {

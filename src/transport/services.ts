@@ -4,6 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { Connection, Stream } from '@libp2p/interface';
+import { errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import { toDuplex } from './duplex.ts';
 import { readFrame } from './duplex-frame.ts';
@@ -49,7 +50,7 @@ export class Services {
       if (code !== answer.accepted) throw new TransportError('NoSuchService', `the peer has no service ${service}`, { service });
       return duplex;
     } catch (error) {
-      destroyQuietly(duplex);
+      duplex.destroy();
       throw error;
     }
   }
@@ -70,13 +71,10 @@ export class Services {
         handler(from, duplex);
         return;
       }
-      duplex.on('error', () => {
-        // The refusal may not arrive; the opener then sees its stream reset.
-      });
       duplex.resume();
     } catch (error) {
       this.#logger.warn({ peer: from, error }, 'a stream could not be taken');
-      destroyQuietly(duplex);
+      duplex.destroy();
     }
   }
 
@@ -88,12 +86,8 @@ export class Services {
     const duplex = toDuplex(stream);
     this.#streams.add(duplex);
     duplex.once('close', () => this.#streams.delete(duplex));
+    // A connection may be lost at any time, also before the stream's user listens: that must not crash the process.
+    duplex.on('error', (error) => this.#logger.debug({ error: errorMessage(error) }, 'a stream was cut'));
     return duplex;
   }
-}
-
-/** For a stream that nobody else has seen: its end is told by other means, so its 'error' must not crash the process. */
-export function destroyQuietly(duplex: Duplex): void {
-  duplex.on('error', () => {});
-  duplex.destroy();
 }

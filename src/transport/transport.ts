@@ -13,7 +13,7 @@ import type { Logger } from '../lib/logger.ts';
 import { type Random, systemRandom } from '../lib/random.ts';
 import { RepeatingTask } from '../lib/repeating-task.ts';
 import { Answerer, type AskHandler, askOver, askProtocol, askTimeoutMs } from './asking.ts';
-import { Connections } from './connections.ts';
+import { abortConnection, Connections, withoutPeer } from './connections.ts';
 import { EnvelopeWriter, readEnvelope } from './envelope.ts';
 import { TransportError } from './errors.ts';
 import { readFrames, refuseFrames } from './frame-stream.ts';
@@ -60,6 +60,7 @@ class PeerTransport implements Transport {
   readonly #connectionHandlers: ((peer: PeerId, connected: boolean) => void)[] = [];
   readonly #ticker: RepeatingTask;
   #node: Node | undefined;
+  #meetGossip: ((connection: Connection) => void) | undefined;
   #closed = false;
 
   constructor({ privateKey, logger, clock = systemClock, random = systemRandom }: TransportOptions) {
@@ -85,13 +86,14 @@ class PeerTransport implements Transport {
   }
 
   async start(privateKey: Uint8Array, listen: string[]): Promise<void> {
-    const node = await createNode({
+    const { node, meetGossip } = await createNode({
       privateKey: readIdentity(privateKey).key,
       listen,
       isMember: (connection) => this.#connections.isMembers(connection),
       admit: (peer) => !this.#closed && this.#connections.admits(peer),
     });
     this.#node = node;
+    this.#meetGossip = meetGossip;
     node.addEventListener('connection:open', (event) => this.#connections.opened(event.detail));
     node.addEventListener('connection:close', (event) => this.#connections.closed(event.detail));
     node.services.pubsub.addEventListener('message', (event) => this.#onGossip(event.detail.topic, event.detail.data));
@@ -101,11 +103,12 @@ class PeerTransport implements Transport {
     const accept = this.#services.accept.bind(this.#services);
     await node.handle(serviceProtocol, accept, { maxInboundStreams: serviceStreamsMax, maxOutboundStreams: serviceStreamsMax });
     await node.handle(askProtocol, (stream, connection) => this.#acceptAsk(stream, connection));
+    await node.start();
     this.#ticker.start();
   }
 
   addresses(): string[] {
-    return this.#started.getMultiaddrs().map((address) => address.toString().replace(/\/p2p\/[^/]+$/, ''));
+    return this.#started.getMultiaddrs().map((address) => withoutPeer(address.toString()));
   }
 
   setMembers(members: PeerAddress[]): void {
@@ -166,17 +169,17 @@ class PeerTransport implements Transport {
 
   async ask(address: string, request: Uint8Array, signal: AbortSignal): Promise<{ from: PeerId; answer: Uint8Array }> {
     const bounded = AbortSignal.any([signal, AbortSignal.timeout(askTimeoutMs)]);
-    const connection = await this.#started.dial(multiaddr(address), { signal: bounded }).catch((error: unknown) => {
+    const dial = () => this.#started.dial(multiaddr(address), { signal: bounded, force: true });
+    const connection = await this.#connections.dialToAsk(address, dial).catch((error: unknown) => {
       bounded.throwIfAborted();
       throw new TransportError('AskFailed', `cannot reach ${address}: ${errorMessage(error)}`, { address }, error);
     });
     this.#connections.askStarted(connection);
     try {
-      return { from: connection.remotePeer.toString(), answer: await askOver(connection, request, bounded) };
+      return { from: connection.remotePeer.toString(), answer: await askOver(connection, request, bounded, this.#logger) };
     } finally {
       this.#connections.askEnded(connection);
-      // The other side counts it as a stranger's: the link opens one of its own.
-      if (!this.#connections.isMembers(connection)) connection.abort(new TransportError('NotMember', 'the question is over'));
+      abortConnection(connection, new TransportError('AskFailed', 'the question is over'));
     }
   }
 
@@ -211,6 +214,7 @@ class PeerTransport implements Transport {
       logger: this.#logger,
       existing: () => this.#connections.preferred(peer),
       dial: (signal) => this.#dial(peer, signal),
+      abortAll: (reason) => this.#connections.abortMember(peer, reason),
       onChange: (connected) => {
         this.#logger.info({ peer }, connected ? 'connected to peer' : 'lost the connection to peer');
         for (const handler of this.#connectionHandlers) handler(peer, connected);
@@ -272,7 +276,11 @@ class PeerTransport implements Transport {
   }
 
   #tick(): void {
-    for (const link of this.#links.values()) link.tick();
+    for (const [peer, link] of this.#links) {
+      link.tick();
+      const connection = link.connected ? this.#connections.preferred(peer) : undefined;
+      if (connection) this.#meetGossip?.(connection);
+    }
     this.#connections.tick();
   }
 }

@@ -1,8 +1,17 @@
 /** Consensus nodes in one process: a network in memory that can be cut, disks in memory that outlive their node, a list as state. */
 import { setImmediate as turn } from 'node:timers/promises';
 import { decode, encode } from 'msgpackr';
-import { type ConsensusStatus, ConsensusNode, type ConsensusNodeOptions, type Entry, type LogBatch, type LogStorage, type StateMachine, type StoredLog } from '../../src/consensus/index.ts';
 import { emptyState } from '../../src/consensus/core.ts';
+import {
+  ConsensusNode,
+  type ConsensusNodeOptions,
+  type ConsensusStatus,
+  type Entry,
+  type LogBatch,
+  type LogStorage,
+  type StateMachine,
+  type StoredLog,
+} from '../../src/consensus/index.ts';
 import { storedAfter } from '../../src/consensus/log-batch.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
@@ -136,7 +145,9 @@ export class Cluster {
   async leader(...others: string[]): Promise<Member> {
     let found: Member | undefined;
     await until(() => {
-      found = [...this.members.values()].find(({ id, node }) => !others.includes(id) && this.#handlers.has(id) && node.status().role === 'leader');
+      found = [...this.members.values()].find(
+        ({ id, node }) => !others.includes(id) && this.#handlers.has(id) && node.status().role === 'leader',
+      );
       return found !== undefined;
     });
     return found!;

@@ -84,7 +84,8 @@ test('a node that is behind the compacted log gets a snapshot', async () => {
   const [a, b, c] = await group.startVoters('a', 'b', 'c');
   await group.kill('c');
   const large = 'x'.repeat(20_000);
-  for (let round = 0; round < 20; round++) await Promise.all(Array.from({ length: 10 }, (_, n) => a!.node.propose(text(`${round} ${n} ${large}`))));
+  for (let round = 0; round < 20; round++)
+    await Promise.all(Array.from({ length: 10 }, (_, n) => a!.node.propose(text(`${round} ${n} ${large}`))));
   const leader = await group.leader('c');
   await until(() => statusOf(leader).firstIndex > 100 && b!.machine.index === a!.machine.index);
   const again = await group.start('c');

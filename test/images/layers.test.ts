@@ -26,7 +26,9 @@ test.before.each(async () => {
   await store.open(new Map());
 });
 // Names that are not UTF-8 are beyond rmSync.
-test.after.each(() => execFileSync('rm', ['-rf', folder]));
+test.after.each(() => {
+  execFileSync('rm', ['-rf', folder]);
+});
 
 const never = new AbortController().signal;
 
@@ -84,7 +86,10 @@ test('files keep content, mode, owner, time, links and capabilities, in every co
 
 test('a layer made by the real tar, in GNU and pax form, comes out as it went in', async () => {
   const source = join(folder, 'source');
-  execFileSync('sh', ['-c', `mkdir -p ${source}/a/${'d'.repeat(120)} && cd ${source}/a/${'d'.repeat(120)} && echo hi > ${'f'.repeat(120)} && ln -s ${'t'.repeat(150)} l`]);
+  execFileSync('sh', [
+    '-c',
+    `mkdir -p ${source}/a/${'d'.repeat(120)} && cd ${source}/a/${'d'.repeat(120)} && echo hi > ${'f'.repeat(120)} && ln -s ${'t'.repeat(150)} l`,
+  ]);
   for (const form of ['gnu', 'pax']) {
     const root = await unpack(execFileSync('tar', ['-c', `--format=${form}`, '-C', source, '.']));
     execFileSync('diff', ['-r', '--no-dereference', source, root]);
@@ -113,9 +118,9 @@ test('whiteouts become overlay devices and opaque folders, times of folders stay
   assert.is(gone.rdev, 0);
   assert.not(existsSync(join(root, 'etc/.wh.gone')));
   const opaque = (path: string) =>
-    execFileSync('tar', ['-c', '--no-recursion', '--xattrs', '--xattrs-include=*', '-C', root, path], { encoding: 'latin1' }).includes(
-      'trusted.overlay.opaque=y',
-    );
+    execFileSync('tar', ['-c', '--no-recursion', '--xattrs', '--xattrs-include=*', '-C', root, path], {
+      encoding: 'latin1',
+    }).includes('trusted.overlay.opaque=y');
   assert.ok(opaque('var'));
   assert.ok(opaque('opt/again'), 'deleted and made again: hides only what is below');
   assert.not(opaque('opt'));
@@ -159,7 +164,16 @@ test('no path leads outside: dots and links are followed inside the layer', asyn
 test('a folder that turns into a link after its whiteout does not lead outside either', async () => {
   const outside = join(folder, 'outside');
   execFileSync('mkdir', [outside]);
-  await unpack(layer(entry('a/'), entry('a/.wh.x'), entry('b/'), entry('b/.wh..wh..opq'), symbolicLink('a', outside), symbolicLink('b', outside)));
+  await unpack(
+    layer(
+      entry('a/'),
+      entry('a/.wh.x'),
+      entry('b/'),
+      entry('b/.wh..wh..opq'),
+      symbolicLink('a', outside),
+      symbolicLink('b', outside),
+    ),
+  );
   assert.equal(readdirSync(outside), []);
 });
 

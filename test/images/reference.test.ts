@@ -23,7 +23,22 @@ test('names get their domain, library and tag', () => {
 });
 
 test('what is no name is refused in the words users know', () => {
-  const bad = ['', ':', 'a b', 'nginx:', 'nginx:-x', `nginx:${'x'.repeat(129)}`, '/nginx', 'a//b', 'a/', 'nginx@sha256:12', '-x/y', 'a..b', '../x', 'reg:port/x'];
+  const bad = [
+    '',
+    ':',
+    'a b',
+    'nginx:',
+    'nginx:-x',
+    `nginx:${'x'.repeat(129)}`,
+    '/nginx',
+    'a//b',
+    'a/',
+    'nginx@sha256:12',
+    '-x/y',
+    'a..b',
+    '../x',
+    'reg:port/x',
+  ];
   for (const name of bad) {
     try {
       parseReference(name);

@@ -61,7 +61,10 @@ const built = image([base, layer(entry('etc/'), entry('etc/greeting', 'hello\n')
 
 test('a Docker archive is imported with its config, found by every form of its name, and runs', async () => {
   for (const options of [[], ['--gzip']]) {
-    const images = await store.importArchive(dockerArchive(archive(), [{ image: built, tags: ['demo/web:1', 'nginx'] }], options), never);
+    const images = await store.importArchive(
+      dockerArchive(archive(), [{ image: built, tags: ['demo/web:1', 'nginx'] }], options),
+      never,
+    );
     assert.is(images.length, 1);
   }
   const found = await store.find('nginx:latest');
@@ -82,7 +85,10 @@ test('a Docker archive is imported with its config, found by every form of its n
   assert.is(await store.find('nginx:other'), undefined);
 
   const root = await store.mountRoot('c1', found!);
-  assert.is(inRoot(root, 'cat /etc/greeting; echo new > /tmp/file; rm /etc/greeting; ls /tmp /etc'), 'hello\n/etc:\n\n/tmp:\nfile\n');
+  assert.is(
+    inRoot(root, 'cat /etc/greeting; echo new > /tmp/file; rm /etc/greeting; ls /tmp /etc'),
+    'hello\n/etc:\n\n/tmp:\nfile\n',
+  );
   assert.is(await store.mountRoot('c1', found!), root, 'mounting again changes nothing');
   assert.is(inRoot(root, 'cat /tmp/file'), 'new\n');
   const other = await store.mountRoot('c2', found!);
@@ -186,10 +192,18 @@ test('an image that a container stands on is not removed, also not after a resta
 test('after a restart images are there; leftovers of a crash are not', async () => {
   await store.importArchive(dockerArchive(archive(), [{ image: built, tags: ['kept'] }]), never);
   const images = join(folder, 'images');
-  execFileSync('mkdir', ['-p', join(images, 'tmp/half'), join(images, 'layers', 'f'.repeat(64)), join(images, 'containers/half')]);
+  execFileSync('mkdir', [
+    '-p',
+    join(images, 'tmp/half'),
+    join(images, 'layers', 'f'.repeat(64)),
+    join(images, 'containers/half'),
+  ]);
   writeFileSync(join(images, 'records', `${'e'.repeat(64)}.json`), '{"half');
   store = await openStore();
-  assert.equal((await store.list()).map(({ id, references }) => [id, references]), [[built.id, ['docker.io/library/kept:latest']]]);
+  assert.equal(
+    (await store.list()).map(({ id, references }) => [id, references]),
+    [[built.id, ['docker.io/library/kept:latest']]],
+  );
   assert.is(layersOnDisk(), 2);
   assert.equal(readdirSync(join(images, 'tmp')), []);
   execFileSync('rm', ['-rf', join(images, 'layers', readdirSync(join(images, 'layers'))[0]!)]);
@@ -200,7 +214,10 @@ test('after a restart images are there; leftovers of a crash are not', async () 
 test('what is no archive, a damaged one, or one with a hostile path is refused', async () => {
   writeFileSync(archive(), 'just text, longer than a magic number');
   await fails('ImageImport', store.importArchive(archive(), never));
-  assert.match(await fails('ImageImport', store.importArchive(pack(archive(), { readme: 'hi' }), never)), 'neither a manifest.json');
+  assert.match(
+    await fails('ImageImport', store.importArchive(pack(archive(), { readme: 'hi' }), never)),
+    'neither a manifest.json',
+  );
   const traversal = { 'manifest.json': JSON.stringify([{ Config: '../../../../etc/passwd', RepoTags: [], Layers: [] }]) };
   assert.match(await fails('ImageImport', store.importArchive(pack(archive(), traversal), never)), 'it lacks');
 

@@ -102,6 +102,27 @@ test('an undecodable JSON patch is 400, one that is too large 413', () => {
   );
 });
 
+test('no patch is or becomes nested without end', () => {
+  const nested = JSON.parse(`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`);
+  assert.is(
+    codeOf(() => applyMergePatch({}, nested)),
+    400,
+  );
+  assert.is(
+    codeOf(() => applyMergePatch({}, { list: JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) })),
+    400,
+  );
+  assert.is(
+    codeOf(() => applyJsonPatch({}, [{ op: 'add', path: '/x', value: nested }])),
+    400,
+  );
+  const growing = Array.from({ length: 16 }, (_, index) => ({ op: 'copy', from: '', path: '/a'.repeat(2 ** index) }));
+  assert.is(
+    codeOf(() => applyJsonPatch({ a: {} }, growing)),
+    400,
+  );
+});
+
 test('no patch reaches a prototype', () => {
   const patched = applyJsonPatch({}, [{ op: 'add', path: '/__proto__', value: { polluted: 1 } }]);
   assert.ok(Object.hasOwn(patched, '__proto__'));

@@ -1,9 +1,9 @@
-/** Small state files that are either the old or the new one, also after a crash of the machine. */
-import { open, readFile, rename } from 'node:fs/promises';
+/** Small state files that are either the old or the new one. */
+import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
 
-/** Writes beside the file, flushes, renames. Two writers of one file must not run at once. */
+/** Old or new also after a crash of the machine: flushed. Two writers of one file must not run at once. */
 export async function writeAtomic(file: string, content: string): Promise<void> {
   const temporary = `${file}.new`;
   const handle = await open(temporary, 'w', 0o600);
@@ -20,6 +20,16 @@ export async function writeAtomic(file: string, content: string): Promise<void> 
   } finally {
     await folder.close();
   }
+}
+
+/**
+ * Old or new after a crash of this process; after a crash of the machine perhaps empty. For what describes living processes, which do not
+ * outlive the machine either.
+ */
+export async function writeReplacing(file: string, content: string): Promise<void> {
+  const temporary = `${file}.new`;
+  await writeFile(temporary, content, { mode: 0o600 });
+  await rename(temporary, file);
 }
 
 /** The text of the file; undefined when there is none. */

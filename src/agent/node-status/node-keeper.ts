@@ -3,6 +3,7 @@
  * node lifecycle controller, after a silence) has said otherwise. Also tells the pod network its range and its peers. The API may
  * be away at any time; what is wanted is written when it is back.
  */
+import { totalmem } from 'node:os';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { Random } from '../../lib/random.ts';
@@ -26,6 +27,8 @@ export interface NodeKeeperOptions {
   clock: Clock;
   random: Random;
   logger: Logger;
+  /** Runs after the pod network has started and before any pod is attached to it. */
+  onNetworkStarted: () => Promise<void>;
   runtimeVersion: string;
   kubeletVersion: string;
 }
@@ -41,6 +44,7 @@ export class NodeKeeper {
   readonly #waker: Waker;
   readonly #stop = new AbortController();
   readonly #networkStarted = Promise.withResolvers<void>();
+  readonly #known = Promise.withResolvers<void>();
   #networkUp = false;
   #networkError: string | undefined;
   #peersTold: string | undefined;
@@ -61,6 +65,11 @@ export class NodeKeeper {
     return this.#node;
   }
 
+  /** Resolves when the Node has been seen in the API. */
+  get known(): Promise<void> {
+    return this.#known.promise;
+  }
+
   /** Resolves when the pod network stands. */
   get networkStarted(): Promise<void> {
     return this.#networkStarted.promise;
@@ -69,7 +78,7 @@ export class NodeKeeper {
   start(): void {
     const { clock, logger, options } = this.#options;
     this.#informer.onChange(({ type, object }) => {
-      if (object.metadata.name === options.nodeName && type !== 'deleted') this.#node = object;
+      if (object.metadata.name === options.nodeName && type !== 'deleted') this.#seen(object);
       this.#waker.wake();
     });
     this.#look = new RepeatingTask({
@@ -80,7 +89,11 @@ export class NodeKeeper {
     });
     this.#look.start();
     const signal = this.#stop.signal;
-    this.#loops = [this.#informer.start(signal), this.#loop('node status', signal, () => this.#keepNode()), this.#loop('pod network', signal, () => this.#keepNetwork())];
+    this.#loops = [
+      this.#informer.start(signal),
+      this.#loop('node status', signal, () => this.#keepNode()),
+      this.#loop('pod network', signal, () => this.#keepNetwork()),
+    ];
   }
 
   /** The network and the Node stay as they are. */
@@ -127,12 +140,15 @@ export class NodeKeeper {
   async #keepNode(): Promise<void> {
     const { client, options, logger } = this.#options;
     const signal = this.#stop.signal;
-    let node = this.#informer.get(undefined, options.nodeName);
-    if (!node) {
-      node = await this.#register(signal);
+    await this.#informer.synced(signal);
+    if (!this.#informer.get(undefined, options.nodeName)) {
+      this.#seen(await this.#register(signal));
       logger.info({ node: options.nodeName }, 'node registered');
     }
-    const missing = Object.entries(this.#wantedNode().metadata.labels!).filter(([key, value]) => node?.metadata.labels?.[key] !== value);
+    let node = this.#node;
+    const missing = Object.entries(this.#wantedNode().metadata.labels!).filter(
+      ([key, value]) => node?.metadata.labels?.[key] !== value,
+    );
     if (missing.length) {
       const patch = { metadata: { labels: Object.fromEntries(missing) } };
       node = await client.patch(nodes, options.nodeName, 'merge', patch, { signal });
@@ -140,7 +156,14 @@ export class NodeKeeper {
     const status = await this.#status(node);
     if (!statusDiffers(status, node.status)) return;
     // Strategic: conditions and addresses are merged by their type, so that conditions of others stay.
-    this.#node = await client.patch(nodes, options.nodeName, 'strategic', { status }, { subresource: 'status', signal });
+    this.#seen(await client.patch(nodes, options.nodeName, 'strategic', { status }, { subresource: 'status', signal }));
+  }
+
+  /** Answers to our writes and the watch come in any order: the newest counts. */
+  #seen(node: Node): void {
+    const another = node.metadata.uid !== this.#node.metadata.uid;
+    this.#known.resolve();
+    if (another || versionOf(node) >= versionOf(this.#node)) this.#node = node;
   }
 
   async #register(signal: AbortSignal): Promise<Node> {
@@ -167,7 +190,7 @@ export class NodeKeeper {
       images: present,
       notReady,
       free: {
-        memoryBytes: machine.capacity.memoryBytes - Math.min(usage.memoryBytes, machine.capacity.memoryBytes),
+        memoryBytes: totalmem() - usage.memoryBytes,
         ephemeralStorageBytes: usage.ephemeralStorageFreeBytes,
       },
       nowMs: clock.wallMs(),
@@ -176,13 +199,14 @@ export class NodeKeeper {
   }
 
   async #keepNetwork(): Promise<void> {
-    const { network, options, logger } = this.#options;
+    const { network, options, logger, onNetworkStarted } = this.#options;
     const all = this.#informer.list();
     const podCidr = all.find(({ metadata }) => metadata.name === options.nodeName)?.spec?.podCIDR;
     if (!podCidr) return;
     if (!this.#networkUp) {
       try {
         await network.start(podCidr, options.nodeIp);
+        await onNetworkStarted();
       } catch (error) {
         this.#networkError = `the pod network did not start: ${error instanceof Error ? error.message : String(error)}`;
         throw error;
@@ -204,4 +228,8 @@ export class NodeKeeper {
     await network.setPeers(peers);
     this.#peersTold = told;
   }
+}
+
+function versionOf(node: Node): bigint {
+  return BigInt(node.metadata.resourceVersion ?? 0);
 }

@@ -119,17 +119,20 @@ function conditions({ notReady, free, machine, nowMs, conditions: known }: NodeF
 /** True when what people and controllers read differs; heartbeat times alone do not count. */
 export function statusDiffers(wanted: NodeStatus, stored: NodeStatus | undefined): boolean {
   const comparable = (status: NodeStatus | undefined) =>
-    JSON.stringify([
-      status?.addresses,
-      status?.capacity,
-      status?.allocatable,
-      status?.images ?? [],
-      status?.nodeInfo,
-      wanted.conditions?.map(({ type }) => {
-        const found = status?.conditions?.find((condition) => condition.type === type);
-        return [found?.status, found?.reason, found?.message];
-      }),
-    ], (_, value) => (isPlain(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value));
+    JSON.stringify(
+      [
+        status?.addresses,
+        status?.capacity,
+        status?.allocatable,
+        status?.images ?? [],
+        status?.nodeInfo,
+        wanted.conditions?.map(({ type }) => {
+          const found = status?.conditions?.find((condition) => condition.type === type);
+          return [found?.status, found?.reason, found?.message];
+        }),
+      ],
+      (_, value) => (isPlain(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value),
+    );
   return comparable(wanted) !== comparable(stored);
 }
 

@@ -23,8 +23,7 @@ export function backOffRemainingMs(state: BackOff, failedAtMs: number, nowMs: nu
 /** The state after a further try at `nowMs`, following a failure at `failedAtMs`. */
 export function raiseBackOff(state: BackOff, failedAtMs: number, nowMs: number): Required<BackOff> {
   const { backOffMs, backOffRaisedAtMs } = state;
-  const fresh =
-    backOffMs === undefined || backOffRaisedAtMs === undefined || failedAtMs - backOffRaisedAtMs > forgetAfterMs;
+  const fresh = backOffMs === undefined || backOffRaisedAtMs === undefined || failedAtMs - backOffRaisedAtMs > forgetAfterMs;
   return {
     backOffMs: fresh ? backOffFirstMs : Math.min(backOffMs * 2, backOffMaxMs),
     backOffRaisedAtMs: nowMs,

@@ -80,7 +80,8 @@ export async function launchContainer(context: LaunchContext, container: Contain
     throw new ContainerWaiting(reason, error.message, clock.wallMs() + configRetryMs);
   }
   signal.throwIfAborted();
-  const state = (record.containers[container.name] ??= {});
+  record.containers[container.name] ??= {};
+  const state = record.containers[container.name]!;
   const previous = state.current;
   if (previous?.state === 'exited') {
     Object.assign(state, raiseBackOff(state, previous.exit!.finishedAtMs, clock.wallMs()));

@@ -36,7 +36,9 @@ async function runHook(
   if (handler.exec) {
     const options = { timeoutMs: hookTimeoutMs, signal };
     const outcome = await execOnce(services.runtime, services.executor, target, handler.exec.command ?? [], options);
-    return outcome.exitCode === 0 ? undefined : `${name} failed: command exited with ${outcome.exitCode}: ${outcome.output.trim()}`;
+    return outcome.exitCode === 0
+      ? undefined
+      : `${name} failed: command exited with ${outcome.exitCode}: ${outcome.output.trim()}`;
   }
   if (handler.httpGet) {
     const result = await httpProbe(handler.httpGet, container, address, hookTimeoutMs, signal);

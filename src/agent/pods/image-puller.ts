@@ -44,7 +44,8 @@ export class ImagePuller {
   ): Promise<Image> {
     const { images, events, clock } = this.#options;
     const reference = container.image ?? '';
-    const policy = container.imagePullPolicy ?? (/:[^/]+$/.test(reference) && !reference.endsWith(':latest') ? 'IfNotPresent' : 'Always');
+    const policy =
+      container.imagePullPolicy ?? (/:[^/]+$/.test(reference) && !reference.endsWith(':latest') ? 'IfNotPresent' : 'Always');
     const present = policy === 'Always' ? undefined : await this.#find(reference, pod, fieldPath);
     if (present) {
       events.record(pod, 'Normal', 'Pulled', `Container image "${reference}" already present on machine`, fieldPath);

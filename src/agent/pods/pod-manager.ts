@@ -40,15 +40,18 @@ export class PodManager {
     });
   }
 
-  /** Takes up what is on disk, then follows the API. Resolves when the adopted workers run. */
+  /** Takes up what is on disk, removes what has no usable record, then follows the API. Resolves when the adopted workers run. */
   async start(): Promise<void> {
-    const leftovers = await this.#adoptAll();
+    const unusable = await this.#adoptAll();
+    // Before the API is heard: a pod that comes from there must not meet its own remains, nor be taken for some.
+    const strays = (await this.#services.cgroups.list()).filter((uid) => !this.#workers.has(uid));
+    for (const uid of new Set([...unusable, ...strays])) await this.#removeLeftover(uid);
     this.#informer.onChange(({ type, object, previous }) => {
       if (previous && previous.metadata.uid !== object.metadata.uid) this.#workers.get(previous.metadata.uid!)?.removed();
       if (type === 'deleted') this.#workers.get(object.metadata.uid!)?.removed();
       else this.#seen(object);
     });
-    this.#running = [this.#informer.start(this.#stop.signal), this.#sweep(leftovers)];
+    this.#running = [this.#informer.start(this.#stop.signal), this.#endUnknown()];
   }
 
   /** Ends all workers; containers run on. */
@@ -66,8 +69,9 @@ export class PodManager {
     return named.at(-1);
   }
 
-  get count(): number {
-    return this.#workers.size;
+  /** Pods that have, or may still get, something on this machine. */
+  podUids(): Set<string> {
+    return new Set(this.#workers.keys());
   }
 
   #seen(pod: Pod): void {
@@ -107,21 +111,16 @@ export class PodManager {
     return unusable;
   }
 
-  /** Waits for the API's word, then ends workers of pods it does not have and removes what no worker owns. */
-  async #sweep(leftovers: string[]): Promise<void> {
-    const signal = this.#stop.signal;
+  /** Pods that ran here but that the API, once it has spoken, does not have. */
+  async #endUnknown(): Promise<void> {
     try {
-      await this.#informer.synced(signal);
+      await this.#informer.synced(this.#stop.signal);
     } catch {
       // Only the end of the agent ends the waiting.
       return;
     }
     const known = new Set(this.#informer.list().map(({ metadata }) => metadata.uid!));
     for (const worker of this.#workers.values()) if (!known.has(worker.uid)) worker.removed();
-    const owned = new Set([...this.#workers.keys(), ...known]);
-    const orphans = new Set([...leftovers, ...(await this.#services.cgroups.list())].filter((uid) => !owned.has(uid)));
-    for (const uid of orphans) await this.#removeLeftover(uid);
-    await this.#services.network.sweep(owned);
   }
 
   async #removeLeftover(uid: string): Promise<void> {
@@ -132,7 +131,7 @@ export class PodManager {
     } catch (error) {
       logger.warn({ error, uid }, 'leftovers of a pod not removed, trying again');
       clock.setTimer(leftoverRetryMs, () => {
-        if (!this.#stop.signal.aborted) void this.#removeLeftover(uid);
+        if (!this.#stop.signal.aborted && !this.#workers.has(uid)) void this.#removeLeftover(uid);
       });
     }
   }
@@ -140,7 +139,9 @@ export class PodManager {
 
 async function podFolders(dataDir: string): Promise<string[]> {
   try {
-    return (await readdir(join(dataDir, 'pods'), { withFileTypes: true })).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    return (await readdir(join(dataDir, 'pods'), { withFileTypes: true }))
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name);
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;

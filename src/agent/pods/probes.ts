@@ -128,7 +128,9 @@ export class PodProbes {
       const { ok } = await this.#check('Readiness', pod, container, probe, probed.run, signal);
       successes = ok ? successes + 1 : 0;
       failures = ok ? 0 : failures + 1;
-      const ready = ok ? probed.ready || successes >= (probe.successThreshold ?? 1) : probed.ready && failures < (probe.failureThreshold ?? 3);
+      const ready = ok
+        ? probed.ready || successes >= (probe.successThreshold ?? 1)
+        : probed.ready && failures < (probe.failureThreshold ?? 3);
       if (ready !== probed.ready) {
         probed.ready = ready;
         this.#options.onChange();
@@ -189,7 +191,10 @@ export class PodProbes {
     await execPlace(signal);
     try {
       const target = { id: run.id, bundle: paths.bundle(container.name, run.attempt) };
-      const outcome = await execOnce(services.runtime, services.executor, target, probe.exec.command ?? [], { timeoutMs, signal });
+      const outcome = await execOnce(services.runtime, services.executor, target, probe.exec.command ?? [], {
+        timeoutMs,
+        signal,
+      });
       return { ok: outcome.exitCode === 0, message: outcome.output.trim() };
     } finally {
       execUnderWay--;

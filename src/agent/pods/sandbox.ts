@@ -39,7 +39,9 @@ export function hostnameOf(pod: Pod, nodeName: string): string {
 /** True when every namespace file is still bound: false after a restart of the machine. */
 export async function sandboxStands(pod: Pod, paths: PodPaths): Promise<boolean> {
   const mounted = new Set(await mountsBelow(paths.dir));
-  return [...Object.values(namespacesOf(pod, paths)), ...(pod.spec?.hostIPC ? [] : [paths.shm])].every((file) => mounted.has(file));
+  return [...Object.values(namespacesOf(pod, paths)), ...(pod.spec?.hostIPC ? [] : [paths.shm])].every((file) =>
+    mounted.has(file),
+  );
 }
 
 /** Makes what is missing. What stands is kept only when it is complete. AgentError 'Sandbox'. */

@@ -31,6 +31,8 @@ export interface PodServices {
   exits: ExitWatch;
   objects: Objects;
   ledger: Ledger;
+  /** Resolves when this machine's Node has been seen once. */
+  nodeKnown(signal: AbortSignal): Promise<void>;
   /** This machine's Node as last seen. */
   node(): Pick<Node, 'metadata'>;
   /** `CAP_…` names of this process's bounding set. */

@@ -85,7 +85,8 @@ export class StatusWriter {
 
   #kick(): void {
     if (this.#writing || this.#options.signal.aborted) return;
-    if (this.#settled()) return this.#settle();
+    this.#settle();
+    if (this.#settled()) return;
     this.#writing = this.#write().finally(() => {
       this.#writing = undefined;
       this.#settle();
@@ -131,7 +132,16 @@ function versionOf(pod: Pod): bigint {
 }
 
 const ownFields = [
-  'phase', 'reason', 'message', 'podIP', 'podIPs', 'hostIP', 'hostIPs', 'startTime', 'containerStatuses', 'initContainerStatuses',
+  'phase',
+  'reason',
+  'message',
+  'podIP',
+  'podIPs',
+  'hostIP',
+  'hostIPs',
+  'startTime',
+  'containerStatuses',
+  'initContainerStatuses',
 ] as const; // prettier-ignore
 
 /** JSON knows no `undefined`: absent and undefined are the same. */

@@ -3,8 +3,9 @@
  * same status. Phases and conditions follow the Kubernetes pod lifecycle; conditions of others (PodScheduled, readiness gates)
  * are kept.
  */
-import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from '../../machinery/types.ts';
+
 import { qosClassOf } from '../../machinery/qos.ts';
+import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from '../../machinery/types.ts';
 import { isSidecar, restartPolicyOf, type Waiting } from './plan.ts';
 import type { ContainerRecord, ContainerRun, PodRecord } from './record.ts';
 
@@ -163,8 +164,7 @@ function conditions(
   };
   const sidecars = initStatuses.filter((_, index) => isSidecar(pod.spec!.initContainers![index]!));
   const unready = [...sidecars, ...containerStatuses].filter((status) => !status.ready).map(({ name }) => name);
-  const ended =
-    phase === 'Succeeded' ? { reason: 'PodCompleted' } : phase === 'Failed' ? { reason: 'PodFailed' } : undefined;
+  const ended = phase === 'Succeeded' ? { reason: 'PodCompleted' } : phase === 'Failed' ? { reason: 'PodFailed' } : undefined;
   const containersReady =
     ended ??
     (unready.length

@@ -28,17 +28,16 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
 
 /**
  * Removes everything of a pod whose record is missing or unreadable: its containers are known to the runtime by the folder of
- * their bundle.
+ * their bundle. Its address and devices go with the sweep of the pod network.
  */
 export async function removeLeftover(services: PodServices, podUid: string): Promise<void> {
-  const { runtime, images, network, cgroups, executor } = services;
+  const { runtime, images, cgroups, executor } = services;
   const { dir } = podPaths(services.options.dataDir, podUid);
   for (const { id, bundle } of await runtime.list()) {
     if (!bundle.startsWith(join(dir, '/'))) continue;
     await runtime.delete(id);
     await images.removeRoot(id);
   }
-  await network.detach(podUid);
   await removeTree(dir, executor);
   await cgroups.removePod(podUid);
 }

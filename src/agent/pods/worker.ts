@@ -6,15 +6,16 @@
  *   admitted ─► sandbox ─► volumes ─► init containers ─► containers ─► ended ─► (deleted) ─► gone
  *                             deletion at any point ─► stop ─► teardown ─► delete from the API ─► gone
  */
-import { errorMessage } from '../../lib/errors.ts';
+
 import { abortable } from '../../lib/deferred.ts';
+import { errorMessage } from '../../lib/errors.ts';
 import { pods } from '../../machinery/resources.ts';
 import { isReason } from '../../machinery/status.ts';
 import type { Container, Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
 import type { FieldValues } from '../runtime/pod-fields.ts';
-import { PodVolumes } from '../volumes/pod-volumes.ts';
 import { removeTree } from '../volumes/mounts.ts';
+import { PodVolumes } from '../volumes/pod-volumes.ts';
 import { admit } from './admission.ts';
 import { fieldPathOf, launchContainer, podLabel, releaseRun } from './container-launch.ts';
 import { ContainerWaiting } from './container-waiting.ts';
@@ -23,7 +24,7 @@ import { ImagePuller } from './image-puller.ts';
 import { podCgroupLimits, podRequests } from './needs.ts';
 import type { PodObjects } from './objects.ts';
 import { RunObserver } from './observe.ts';
-import { planPod, type PodPlan, type Waiting } from './plan.ts';
+import { type PodPlan, planPod, type Waiting } from './plan.ts';
 import { PodProbes } from './probes.ts';
 import { type ContainerRun, type PodPaths, type PodRecord, podPaths, writeRecord } from './record.ts';
 import { ensureSandbox, sandboxStands, writePodFiles } from './sandbox.ts';
@@ -198,7 +199,8 @@ export class PodWorker {
     if (this.#record.ended) return clock.wallMs() + lookIntervalMs;
     if (this.#work.signal.aborted) this.#work = new AbortController();
     const look = await this.#observeAll();
-    if (this.#pastDeadline()) await this.#fail('DeadlineExceeded', 'Pod was active on the node longer than the specified deadline');
+    if (this.#pastDeadline())
+      await this.#fail('DeadlineExceeded', 'Pod was active on the node longer than the specified deadline');
     const plan = this.#plan();
     this.#forgetRetries(plan);
     this.#waiting = { ...this.#waitingForImages(), ...plan.waiting };
@@ -232,6 +234,8 @@ export class PodWorker {
         this.#record.ended = true;
         this.#writer.forget();
       } else {
+        // Labels that people gave the Node decide too.
+        await services.nodeKnown(this.#work.signal);
         const refusal = admit(this.#pod, services.node(), ledger);
         if (refusal) {
           events.record(this.#pod, 'Warning', refusal.reason, refusal.message);
@@ -313,8 +317,8 @@ export class PodWorker {
     try {
       if (!spec.hostNetwork) await services.networkReady(signal);
       signal.throwIfAborted();
-      const stood = this.#record.hadSandbox && (this.#sandboxReady = await sandboxStands(pod, this.paths));
-      if (!stood) {
+      this.#sandboxReady = this.#record.hadSandbox && (await sandboxStands(pod, this.paths));
+      if (!this.#sandboxReady) {
         this.#record.hadSandbox = true;
         await this.#save();
         await ensureSandbox(pod, this.paths, options.nodeName, executor);
@@ -409,7 +413,10 @@ export class PodWorker {
     this.#services.events.record(this.#pod, 'Normal', 'Killing', message, fieldPathOf(this.#pod, container.name));
     const probe = container.livenessProbe?.terminationGracePeriodSeconds ?? container.startupProbe?.terminationGracePeriodSeconds;
     void this.#stopOne(container, run, { quiet: true, graceSeconds: probe }).catch((error: unknown) => {
-      this.#services.logger.warn({ error, pod: this.#pod.metadata.name, container: container.name }, 'unhealthy container not stopped');
+      this.#services.logger.warn(
+        { error, pod: this.#pod.metadata.name, container: container.name },
+        'unhealthy container not stopped',
+      );
     });
   }
 
@@ -417,7 +424,10 @@ export class PodWorker {
   async #stopOne(
     container: Container,
     run: ContainerRun,
-    { quiet = false, graceSeconds = this.#pod.spec?.terminationGracePeriodSeconds ?? 30 }: { quiet?: boolean; graceSeconds?: number } = {},
+    {
+      quiet = false,
+      graceSeconds = this.#pod.spec?.terminationGracePeriodSeconds ?? 30,
+    }: { quiet?: boolean; graceSeconds?: number } = {},
   ): Promise<void> {
     const startMs = this.#services.clock.monotonicMs();
     const killAtMs = () => Math.min(startMs + graceSeconds * 1_000, this.#terminationKillAtMs());
@@ -466,7 +476,8 @@ export class PodWorker {
     };
     const spec = this.#pod.spec!;
     await Promise.all(spec.containers.flatMap(running).map(({ container, run }) => this.#stopOne(container, run)));
-    for (const { container, run } of (spec.initContainers ?? []).toReversed().flatMap(running)) await this.#stopOne(container, run);
+    for (const { container, run } of (spec.initContainers ?? []).toReversed().flatMap(running))
+      await this.#stopOne(container, run);
   }
 
   async #fail(reason: string, message: string): Promise<void> {

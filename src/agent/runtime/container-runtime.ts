@@ -6,7 +6,6 @@
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/logger.ts';
 import { AgentError } from '../errors.ts';
 import type { Cgroups, Executor } from '../types.ts';
 import { type ProcessIdentity, processStart } from './process-identity.ts';
@@ -17,7 +16,6 @@ export interface ContainerRuntimeOptions {
   cgroups: Cgroups;
   runtime: 'runc' | 'crun';
   dataDir: string;
-  logger: Logger;
 }
 
 export interface CreateOptions {
@@ -129,9 +127,34 @@ export class ContainerRuntime {
 
   #monitorArgs({ id, bundle, logFile, spec, stdin, stdinOnce }: CreateOptions): string[] {
     return [
-      '--api-version', '1', '-c', id, '-u', id, '-n', id, '-r', this.#binary!, '--runtime-arg', '--root', '--runtime-arg',
-      this.#root, '-b', bundle, '-p', join(bundle, 'pidfile'), '-P', join(bundle, 'conmon.pid'), '--exit-dir', this.exitDir,
-      '-0', bundle, '-l', `k8s-file:${logFile}`, '--full-attach', '--no-sync-log',
+      '--api-version',
+      '1',
+      '-c',
+      id,
+      '-u',
+      id,
+      '-n',
+      id,
+      '-r',
+      this.#binary!,
+      '--runtime-arg',
+      '--root',
+      '--runtime-arg',
+      this.#root,
+      '-b',
+      bundle,
+      '-p',
+      join(bundle, 'pidfile'),
+      '-P',
+      join(bundle, 'conmon.pid'),
+      '--exit-dir',
+      this.exitDir,
+      '-0',
+      bundle,
+      '-l',
+      `k8s-file:${logFile}`,
+      '--full-attach',
+      '--no-sync-log',
       ...(stdin ? ['-i'] : []),
       ...(stdin && !stdinOnce ? ['--leave-stdin-open'] : []),
       ...(spec.process.terminal ? ['-t'] : []),

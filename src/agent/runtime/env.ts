@@ -54,9 +54,7 @@ export function containerEnvironment(input: EnvInput): Environment {
     variables.set(name, value);
   }
   for (const variable of input.container.env ?? []) {
-    const value = variable.valueFrom
-      ? valueFrom(input, variable.valueFrom)
-      : expandVariables(variable.value ?? '', known);
+    const value = variable.valueFrom ? valueFrom(input, variable.valueFrom) : expandVariables(variable.value ?? '', known);
     if (value === undefined) continue;
     known.set(variable.name, value);
     variables.set(variable.name, value);

@@ -3,7 +3,7 @@
  * `..data` names it, and each visible name is a link through `..data`. A reader sees the old set or the new one. The layout
  * is the one programs in containers rely on.
  */
-import { chown, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile, chmod } from 'node:fs/promises';
+import { chmod, chown, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
 

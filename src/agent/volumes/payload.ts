@@ -38,10 +38,15 @@ export function volumeFiles(volume: Volume, pod: Pod, sources: VolumeSources, va
   const files: VolumeFiles = new Map();
   for (const source of projected.sources ?? []) {
     let part: VolumeFiles;
-    if (source.configMap) part = configMapFiles({ ...source.configMap, name: source.configMap.name ?? '' }, namespace, mode, sources);
+    if (source.configMap)
+      part = configMapFiles({ ...source.configMap, name: source.configMap.name ?? '' }, namespace, mode, sources);
     else if (source.secret) part = secretFiles({ ...source.secret, name: source.secret.name ?? '' }, namespace, mode, sources);
     else if (source.downwardAPI) part = downwardFiles(source.downwardAPI.items ?? [], pod, mode, values);
-    else throw new AgentError('Volume', `projected source of volume "${volume.name}" is not supported: ${Object.keys(source).join(', ')}`);
+    else
+      throw new AgentError(
+        'Volume',
+        `projected source of volume "${volume.name}" is not supported: ${Object.keys(source).join(', ')}`,
+      );
     for (const [path, file] of part) files.set(path, file);
   }
   return files;
@@ -69,7 +74,13 @@ function secretFiles(source: ObjectSource, namespace: string, mode: number, sour
   return select(data, source, mode, `references non-existent secret key`, namespace);
 }
 
-function select(data: Map<string, Buffer>, source: ObjectSource, mode: number, complaint: string, namespace: string): VolumeFiles {
+function select(
+  data: Map<string, Buffer>,
+  source: ObjectSource,
+  mode: number,
+  complaint: string,
+  namespace: string,
+): VolumeFiles {
   const files: VolumeFiles = new Map();
   if (!source.items?.length) {
     for (const [key, bytes] of data) files.set(key, { data: bytes, mode });

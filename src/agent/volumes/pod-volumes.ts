@@ -16,7 +16,7 @@ import { bindMount, type OciMount } from '../runtime/spec.ts';
 import type { Executor } from '../types.ts';
 import { writeVolume } from './atomic-writer.ts';
 import { mountsBelow } from './mounts.ts';
-import { volumeFiles, type VolumeSources } from './payload.ts';
+import { type VolumeSources, volumeFiles } from './payload.ts';
 import { bindSubPath } from './sub-path.ts';
 
 export interface PodVolumesOptions {
@@ -43,7 +43,12 @@ export class PodVolumes {
       } catch (error) {
         if (error instanceof AgentError && error.code !== 'Volume' && error.code !== 'ContainerConfig') throw error;
         const why = error instanceof Error ? error.message : String(error);
-        throw new AgentError('Volume', `MountVolume.SetUp failed for volume "${volume.name}" : ${why}`, { volume: volume.name }, error);
+        throw new AgentError(
+          'Volume',
+          `MountVolume.SetUp failed for volume "${volume.name}" : ${why}`,
+          { volume: volume.name },
+          error,
+        );
       }
     }
   }

@@ -7,7 +7,7 @@ import { headlessLabel } from '../endpoints/plan.ts';
 import { canonical, same } from '../same.ts';
 import { type Backend, backendsOf, hostnameOf, isHeadless, podReference, portsOf } from '../service-backends.ts';
 
-export type Endpoint = EndpointSlice['endpoints'][number];
+export type Endpoint = NonNullable<EndpointSlice['endpoints']>[number];
 type SlicePort = NonNullable<EndpointSlice['ports']>[number];
 
 export const endpointsPerSliceMax = 100;

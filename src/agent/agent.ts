@@ -1,0 +1,121 @@
+/**
+ * The agent put together: pod workers on the host rooms, the Node, the streams server. Its parts come in, so that a test can
+ * give it a cluster in memory and stop and start it in one process.
+ */
+import type { Clock } from '../lib/clock.ts';
+import { abortable } from '../lib/deferred.ts';
+import type { Logger } from '../lib/logger.ts';
+import type { Random } from '../lib/random.ts';
+import type { Client } from '../machinery/client.ts';
+import { Informer } from '../machinery/informer.ts';
+import { services as serviceResource } from '../machinery/resources.ts';
+import type { Machine } from './host/machine.ts';
+import { NodeKeeper } from './node-status/node-keeper.ts';
+import { allocatableOf } from './node-status/node-object.ts';
+import { ExitWatch } from './pods/exit-watch.ts';
+import { Ledger } from './pods/ledger.ts';
+import { Objects } from './pods/objects.ts';
+import { PodManager } from './pods/pod-manager.ts';
+import { serviceLinks } from './pods/service-links.ts';
+import type { PodEvents, PodServices } from './pods/services.ts';
+import { readBoundingSet } from './runtime/capabilities.ts';
+import { ContainerRuntime } from './runtime/container-runtime.ts';
+import { readHostDevices } from './runtime/host-devices.ts';
+import { StreamsServer } from './streams/server.ts';
+import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from './types.ts';
+import { kubeletVersion, runtimeVersion } from './version.ts';
+
+export interface AgentParts {
+  options: AgentOptions;
+  client: Client;
+  events: PodEvents;
+  executor: Executor;
+  cgroups: Cgroups;
+  images: ImageStore;
+  network: PodNetwork;
+  machine: Machine;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+}
+
+export interface Agent {
+  /** Pods that ran before are adopted when this resolves; the API need not be there yet. */
+  start(): Promise<void>;
+  /** Containers, mounts and network stay: another agent takes them up. */
+  stop(): Promise<void>;
+}
+
+export async function createAgent(parts: AgentParts): Promise<Agent> {
+  const { options, client, clock, random, logger, machine, executor, cgroups, images, network } = parts;
+  const stopping = new AbortController();
+  const ledger = new Ledger(allocatableOf(machine.capacity, options.systemReserved));
+  const runtime = new ContainerRuntime({ executor, cgroups, runtime: options.runtime, dataDir: options.dataDir });
+  const keeper = new NodeKeeper({
+    client,
+    options,
+    machine,
+    images,
+    network,
+    clock,
+    random,
+    logger,
+    onNetworkStarted: () => network.sweep(manager.podUids()),
+    runtimeVersion,
+    kubeletVersion,
+  });
+  const links = new Informer({ client, resource: serviceResource, clock, random, logger });
+  const exits = new ExitWatch();
+  const bounding = await readBoundingSet();
+  const services: PodServices = {
+    ...parts,
+    networkReady: (signal) => abortable(keeper.networkStarted, signal),
+    runtime,
+    exits,
+    objects: new Objects({ client, clock, random, logger }),
+    ledger,
+    nodeKnown: (signal) => abortable(keeper.known, signal),
+    node: () => keeper.node,
+    bounding,
+    hostDevices: () => readHostDevices(),
+    machineMemoryBytes: machine.capacity.memoryBytes,
+    serviceLinks: (namespace, all) => serviceLinks(links.list(), namespace, all),
+  };
+  const manager = new PodManager(services, random);
+  const server = new StreamsServer({
+    socketPath: options.agentSocket,
+    dataDir: options.dataDir,
+    manager,
+    runtime,
+    images,
+    summary: async () => ({
+      capacity: machine.capacity,
+      allocatable: ledger.allocatable,
+      reserved: ledger.reserved(),
+      usage: await machine.usage(),
+    }),
+    onImagesChanged: () => keeper.refresh(),
+    clock,
+    logger,
+  });
+  let linked: Promise<void> | undefined;
+  return {
+    async start() {
+      await runtime.prepare();
+      exits.start(runtime.exitDir, (error) => logger.warn({ error }, 'watch of exit files lost'));
+      linked = links.start(stopping.signal);
+      await manager.start();
+      keeper.start();
+      await server.listen();
+      logger.info({ node: options.nodeName, socket: options.agentSocket }, 'agent runs');
+    },
+    async stop() {
+      stopping.abort(new Error('the agent stops'));
+      await server.close();
+      await manager.stop();
+      await keeper.stop();
+      exits.stop();
+      await linked;
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** When a pod must leave its node because of NoExecute taints. Pure. */
+import type { Node, Pod, Taint, Toleration } from '../../machinery/types.ts';
+import { timeMs } from '../pod-state.ts';
+
+/** Whether the toleration is for this taint; an empty effect or key stands for all. */
+export function tolerates(toleration: Toleration, taint: Taint): boolean {
+  if (toleration.effect && toleration.effect !== taint.effect) return false;
+  if (toleration.key && toleration.key !== taint.key) return false;
+  if (toleration.operator === 'Exists') return true;
+  return toleration.key !== undefined && toleration.key !== '' && (toleration.value ?? '') === (taint.value ?? '');
+}
+
+/**
+ * Wall time in milliseconds at which the pod must go; undefined when it may stay. It goes at once when a taint is not tolerated, else
+ * when the shortest of its tolerationSeconds is over, counted from the time the taint was put there.
+ */
+export function evictionTimeMs(pod: Pod, node: Node, nowMs: number): number | undefined {
+  if (pod.metadata.deletionTimestamp) return undefined;
+  const taints = (node.spec?.taints ?? []).filter(({ effect }) => effect === 'NoExecute');
+  let soonestMs: number | undefined;
+  for (const taint of taints) {
+    const matching = (pod.spec?.tolerations ?? []).filter((toleration) => tolerates(toleration, taint));
+    if (matching.length === 0) return nowMs;
+    const seconds = matching.flatMap(({ tolerationSeconds }) => (tolerationSeconds === undefined ? [] : [tolerationSeconds]));
+    if (seconds.length === 0) continue;
+    const sinceMs = timeMs(taint.timeAdded) ?? nowMs;
+    const atMs = sinceMs + Math.max(0, Math.min(...seconds)) * 1000;
+    soonestMs = Math.min(soonestMs ?? atMs, atMs);
+  }
+  return soonestMs;
+}

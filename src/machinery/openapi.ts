@@ -1,0 +1,108 @@
+/**
+ * The OpenAPI v3 documents: an index, and one document for each group and version, made from the kinds' declarations and the generated
+ * schemas. kubectl explains kinds from them and computes the patches of apply and diff.
+ */
+import { createHash } from 'node:crypto';
+import type { KindDefinition } from './kind.ts';
+import { kindPaths } from './openapi-paths.ts';
+import { Components, type GroupVersionKind } from './openapi-schemas.ts';
+import { schema, schemasDigest } from './schemas.ts';
+
+const apiVersionServed = 'v1.33.0';
+
+/** `v1` for the core group, else `apps/v1`. */
+function groupVersions(kinds: KindDefinition[]): Map<string, KindDefinition[]> {
+  const found = new Map<string, KindDefinition[]>();
+  for (const kind of kinds) {
+    for (const { name } of kind.versions) {
+      const groupVersion = pathOf(kind, name);
+      found.set(groupVersion, [...(found.get(groupVersion) ?? []), kind]);
+    }
+  }
+  return found;
+}
+
+/** Changes when the document would: with the types and with what the kinds declare. */
+function documentHash(groupVersion: string, kinds: KindDefinition[], types: Buffer): string {
+  const declared = kinds.map(({ group, kind, plural, namespaced, versions, verbs, hasStatus, subresources, scale }) => [
+    [group, kind, plural, namespaced, versions.map(({ name, schema }) => [name, schema])],
+    [verbs, hasStatus, subresources, scale !== undefined],
+  ]);
+  const hash = createHash('sha256')
+    .update(types)
+    .update(JSON.stringify([apiVersionServed, groupVersion, declared]));
+  return hash.digest('hex').slice(0, 64).toUpperCase();
+}
+
+export interface OpenApiIndex {
+  paths: Record<string, { serverRelativeURL: string }>;
+}
+
+/** What `/openapi/v3` answers. */
+export function openApiV3Index(kinds: KindDefinition[]): OpenApiIndex {
+  const types = schemasDigest();
+  const paths: OpenApiIndex['paths'] = {};
+  for (const [groupVersion, members] of groupVersions(kinds)) {
+    const path = groupVersion.includes('/') ? `apis/${groupVersion}` : `api/${groupVersion}`;
+    paths[path] = { serverRelativeURL: `/openapi/v3/${path}?hash=${documentHash(groupVersion, members, types)}` };
+  }
+  return { paths };
+}
+
+/** Which kinds each schema stands for, with lists and the options that every group takes. */
+function kindsOfSchemas(groupVersion: string, kinds: KindDefinition[]): Map<string, GroupVersionKind[]> {
+  const [group, version] = groupVersion.includes('/') ? (groupVersion.split('/') as [string, string]) : ['', groupVersion];
+  const found = new Map<string, GroupVersionKind[]>([
+    ['meta.v1.Status', [{ group: '', kind: 'Status', version: 'v1' }]],
+    ['meta.v1.DeleteOptions', [{ group, kind: 'DeleteOptions', version }]],
+    ['autoscaling.v1.Scale', [{ group: 'autoscaling', kind: 'Scale', version: 'v1' }]],
+    ['core.v1.Binding', [{ group: '', kind: 'Binding', version: 'v1' }]],
+    ['policy.v1.Eviction', [{ group: 'policy', kind: 'Eviction', version: 'v1' }]],
+    ['authentication.v1.TokenRequest', [{ group: 'authentication.k8s.io', kind: 'TokenRequest', version: 'v1' }]],
+  ]);
+  for (const { group, kind, versions } of kinds) {
+    for (const { name, schema: schemaName } of versions) {
+      const full = schema(schemaName)?.name;
+      if (full === undefined) continue;
+      found.set(full, [...(found.get(full) ?? []), { group, kind, version: name }]);
+      found.set(`${full}List`, [{ group, kind: `${kind}List`, version: name }]);
+    }
+  }
+  return found;
+}
+
+/** `apps/v1` → `AppsV1`, `v1` → `CoreV1`. */
+function idPrefix(groupVersion: string): string {
+  const [group, version] = groupVersion.includes('/') ? (groupVersion.split('/') as [string, string]) : ['core', groupVersion];
+  const name = group.split('.')[0]!;
+  return [name, version].map((part) => part[0]!.toUpperCase() + part.slice(1)).join('');
+}
+
+/**
+ * What `/openapi/v3/api/v1` or `/openapi/v3/apis/GROUP/VERSION` answers; `groupVersion` is `v1` or `apps/v1`. Large (the core group's has
+ * about half a megabyte of text): keep its bytes, not the object. An unknown group and version gives a document without paths.
+ */
+export function openApiV3Document(groupVersion: string, kinds: KindDefinition[]): object {
+  const members = groupVersions(kinds).get(groupVersion) ?? [];
+  const components = new Components(kindsOfSchemas(groupVersion, members));
+  const paths: Record<string, unknown> = {};
+  for (const kind of members) {
+    const version = kind.versions.find(({ name }) => groupVersion === pathOf(kind, name))!;
+    const gvk = { group: kind.group, kind: kind.kind, version: version.name };
+    Object.assign(paths, kindPaths({ components, gvk, prefix: idPrefix(groupVersion), kind, version }));
+  }
+  return {
+    openapi: '3.0.0',
+    info: { title: 'Kubernetes', version: apiVersionServed },
+    paths,
+    components: { schemas: components.schemas },
+  };
+}
+
+const pathOf = ({ group }: KindDefinition, version: string) => (group === '' ? version : `${group}/${version}`);
+
+/**
+ * The whole OpenAPI v2 document in protobuf: only its version number. Clients before 1.29 ask for it before they apply, create or explain,
+ * and are content with nothing in it, since the real documents are those of v3.
+ */
+export const openApiV2Protobuf: Buffer = Buffer.from([0x0a, 0x03, 0x32, 0x2e, 0x30]);

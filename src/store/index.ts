@@ -1,0 +1,5 @@
+/** The door of the store. */
+export { StoreError, type StoreErrorCode } from './errors.ts';
+export { type LogEntry, type LogPosition, Store, type StoreOptions, type StoreStats } from './store.ts';
+export { decodeTransaction, encodeTransaction } from './transaction.ts';
+export type * from './types.ts';

@@ -1,0 +1,112 @@
+/** What the detector's tests share: heartbeats, and a simulated cluster with lossy paths, all from one seed. */
+
+import { FailureDetector, type VerdictChange } from '../../src/gossip/failure-detector.ts';
+import type { Heartbeat } from '../../src/gossip/types.ts';
+import { type Random, seededRandom } from '../../src/lib/random.ts';
+
+const resources = { cpuMilli: 4000, memoryBytes: 8e9, ephemeralStorageBytes: 1e11, pods: 110 };
+
+export function heartbeat(peer: string, sequence: number, change: Partial<Heartbeat> = {}): Heartbeat {
+  return {
+    peer,
+    nodeName: `node-${peer}`,
+    incarnation: 1,
+    sequence,
+    addresses: ['/ip4/10.0.0.1/tcp/7420'],
+    capacity: resources,
+    allocatable: resources,
+    reserved: { cpuMilli: 100, memoryBytes: 1e8, ephemeralStorageBytes: 0, pods: 2 },
+    usage: { cpuMilli: 50, memoryBytes: 5e7, load1: 0.25 },
+    agentReady: true,
+    heardMs: {},
+    ...change,
+  };
+}
+
+export interface SimulatedChange extends VerdictChange {
+  observer: string;
+  atMs: number;
+}
+
+interface Peer {
+  name: string;
+  detector: FailureDetector;
+  sequence: number;
+  nextBeatMs: number;
+  alive: boolean;
+}
+
+const stepMs = 50;
+const tickMs = 250;
+
+export class SimulatedCluster {
+  readonly changes: SimulatedChange[] = [];
+  readonly #random: Random;
+  readonly #peers: Peer[];
+  readonly #loss: (from: string, to: string) => number;
+  #inFlight: { dueMs: number; to: Peer; heartbeat: Heartbeat }[] = [];
+  nowMs = 0;
+
+  constructor(options: { seed: number; size: number; loss: (from: string, to: string) => number }) {
+    this.#random = seededRandom(options.seed);
+    this.#loss = options.loss;
+    const names = Array.from({ length: options.size }, (_, i) => `p${i}`);
+    this.#peers = names.map((name) => {
+      const detector = new FailureDetector({ self: name });
+      detector.expect(names, 0);
+      return { name, detector, sequence: 0, nextBeatMs: this.#random.int(1000), alive: true };
+    });
+  }
+
+  kill(name: string): void {
+    this.#peer(name).alive = false;
+  }
+
+  /** It goes on as it was, like a process that had been stopped. */
+  revive(name: string): void {
+    this.#peer(name).alive = true;
+  }
+
+  verdict(observer: string, peer: string): string {
+    return this.#peer(observer).detector.verdict(peer);
+  }
+
+  run(durationMs: number): void {
+    for (const endMs = this.nowMs + durationMs; this.nowMs < endMs; this.nowMs += stepMs) {
+      this.#deliver();
+      for (const peer of this.#peers) {
+        if (!peer.alive) continue;
+        if (this.nowMs >= peer.nextBeatMs) this.#beat(peer);
+        if (this.nowMs % tickMs === 0) this.#note(peer, peer.detector.tick(this.nowMs));
+      }
+    }
+  }
+
+  #beat(peer: Peer): void {
+    // About every second: timers are never exact.
+    peer.nextBeatMs = this.nowMs + 980 + this.#random.int(60);
+    const beat = heartbeat(peer.name, ++peer.sequence, { heardMs: peer.detector.heardMs(this.nowMs) });
+    for (const to of this.#peers) {
+      if (to === peer || this.#random.float() < this.#loss(peer.name, to.name)) continue;
+      this.#inFlight.push({ dueMs: this.nowMs + this.#random.int(120), to, heartbeat: beat });
+    }
+  }
+
+  #deliver(): void {
+    const due = this.#inFlight.filter((message) => message.dueMs <= this.nowMs);
+    this.#inFlight = this.#inFlight.filter((message) => message.dueMs > this.nowMs);
+    for (const { to, heartbeat: beat } of due) {
+      if (to.alive) this.#note(to, to.detector.receive(beat, this.nowMs).changes);
+    }
+  }
+
+  #note(observer: Peer, changes: VerdictChange[]): void {
+    for (const change of changes) this.changes.push({ ...change, observer: observer.name, atMs: this.nowMs });
+  }
+
+  #peer(name: string): Peer {
+    const peer = this.#peers.find((candidate) => candidate.name === name);
+    if (!peer) throw new Error(`no peer ${name}`);
+    return peer;
+  }
+}
