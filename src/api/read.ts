@@ -80,9 +80,13 @@ export async function listEntries(context: RegistryContext, target: Target, requ
   if (!token) await reach(context, target, request.resourceVersion ?? '');
   const revision = token ? token.revision : exactRevision(request);
   if (token && token.revision === undefined) await context.store.barrier(target.signal);
-  const prefix = prefixOf(target.resolved.kind, target.namespace);
+  const { kind } = target.resolved;
+  const prefix = prefixOf(kind, target.namespace);
+  // A list with made-up entries, of which there is one for each node, is not cut into pages.
+  const whole = nodeLeases(context, kind, target.namespace).length > 0;
+  const page = { prefix, revision, limit: whole ? 0 : (request.limit ?? 0), startAfter: token?.startAfter };
   try {
-    return collect(context, target, selection, { prefix, revision, limit: request.limit ?? 0, startAfter: token?.startAfter });
+    return collect(context, target, selection, page);
   } catch (error) {
     if (errorCode(error) === 'FutureRevision') throw tooLarge(revision ?? 0, context.store.revision);
     if (errorCode(error) !== 'Compacted') throw error;

@@ -4,7 +4,7 @@
  */
 import { Packr } from 'msgpackr';
 import { ConsensusError, type ConsensusErrorCode } from './errors.ts';
-import { entryBytes } from './log-view.ts';
+import { weight } from './log-view.ts';
 import { checkedMembership } from './membership.ts';
 import type { Message, SnapshotOffer } from './messages.ts';
 import type { Entry, MembershipChange, PeerId, SnapshotMeta } from './types.ts';
@@ -98,8 +98,7 @@ function wireFields(wire: Exclude<WireMessage, { kind: 'raft' }>): unknown[] {
 
 /** What a message adds to its frame, roughly, in bytes. */
 export function wireBytes(wire: WireMessage): number {
-  if (wire.kind === 'raft' && wire.message.type === 'append')
-    return wire.message.entries.reduce((sum, entry) => sum + entryBytes(entry), 64);
+  if (wire.kind === 'raft' && wire.message.type === 'append') return 64 + weight(wire.message.entries);
   if (wire.kind === 'request' && wire.request.type === 'propose') return 64 + wire.request.data.byteLength;
   if (wire.kind === 'snapshotItem' && wire.item.type === 'chunk') return 64 + wire.item.data.byteLength;
   return 64;

@@ -33,11 +33,6 @@ export interface LogStorage {
   write(batch: LogBatch): Promise<void>;
 }
 
-/** Whether the batch may be lost in a crash without breaking a promise. */
-export function mayBeLost({ hardState, snapshot, entries, restoring }: LogBatch): boolean {
-  return !hardState && !snapshot && !entries?.length && restoring === undefined;
-}
-
 /** `previous` with `next` appended, as entries on a log. */
 export function spliceEntries(previous: readonly Entry[], next: readonly Entry[]): Entry[] {
   const first = next[0];

@@ -10,10 +10,10 @@ import { Packr } from 'msgpackr';
 import { errorCode, errorMessage } from '../lib/errors.ts';
 import { ConsensusError } from './errors.ts';
 import type { LogBatch, LogStorage, StoredLog } from './log-batch.ts';
-import { mayBeLost } from './log-batch.ts';
 import { checkedMembership, noMembers } from './membership.ts';
 import type { HardState } from './ready.ts';
 import type { Entry, SnapshotMeta } from './types.ts';
+import { checkWriteAheadLogs } from './write-ahead-log.ts';
 
 /** The record of all but the entries. `lastIndex` and `lastTerm` tell whether an entry at the end has vanished. */
 interface StateRecord {
@@ -93,8 +93,6 @@ export class LevelLogStorage implements LogStorage {
     lastTerm: 0,
     restoring: undefined,
   };
-  /** Entries up to the base that may still be in the database. */
-  #droppedFrom = 0;
 
   private constructor(db: Level<Buffer, Buffer>) {
     this.#db = db;
@@ -104,8 +102,10 @@ export class LevelLogStorage implements LogStorage {
   static async open(folder: string): Promise<LevelLogStorage> {
     const db = new Level<Buffer, Buffer>(folder, { keyEncoding: 'buffer', valueEncoding: 'buffer', cacheSize: 1 << 20 });
     try {
+      await checkWriteAheadLogs(folder);
       await db.open();
     } catch (error) {
+      if (error instanceof ConsensusError) throw error;
       const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
       const code = errorCode(reason) === 'LEVEL_CORRUPTION' ? 'LogCorrupt' : 'StorageFailed';
       throw new ConsensusError(code, `the log in ${folder} cannot be opened: ${errorMessage(reason)}`, { folder }, error);
@@ -115,7 +115,6 @@ export class LevelLogStorage implements LogStorage {
 
   async load(): Promise<StoredLog | undefined> {
     const entries: Entry[] = [];
-    const stale: number[] = [];
     let record: Buffer | undefined;
     try {
       record = await this.#db.get(stateKey);
@@ -125,10 +124,8 @@ export class LevelLogStorage implements LogStorage {
         lt: Buffer.from([entryPrefix + 1]),
       })) {
         if (!isEntryKey(key)) throw corrupt('unknown key', { key: key.toString('hex') });
-        const index = Number(key.readBigUInt64BE(1));
-        if (!record) throw corrupt('an entry without a state record', { index });
-        if (index <= this.#state.base.index) stale.push(index);
-        else entries.push(this.#checked(decodeEntry(key, value), entries.at(-1)));
+        if (!record) throw corrupt('an entry without a state record', { index: Number(key.readBigUInt64BE(1)) });
+        entries.push(this.#checked(decodeEntry(key, value), entries.at(-1)));
       }
     } catch (error) {
       if (error instanceof ConsensusError) throw error;
@@ -141,8 +138,6 @@ export class LevelLogStorage implements LogStorage {
       throw corrupt(`the log ends here but was written up to ${lastIndex}`, { index: last.index, lastIndex });
     if (last.term !== lastTerm) throw corrupt(`term ${last.term} but written with term ${lastTerm}`, { index: last.index });
     if (hardState.commit > lastIndex) throw corrupt(`commit ${hardState.commit} is past the last entry`, { index: lastIndex });
-    this.#droppedFrom = stale[0] ?? base.index + 1;
-    await this.#dropCompacted();
     return { hardState, base, entries, restoring };
   }
 
@@ -173,24 +168,19 @@ export class LevelLogStorage implements LogStorage {
       }
       Object.assign(next, { lastIndex: last.index, lastTerm: last.term });
     }
-    if (batch.compactTo) next.base = batch.compactTo;
+    if (batch.compactTo) {
+      for (let each = next.base.index + 1; each <= batch.compactTo.index; each++)
+        operations.push({ type: 'del', key: entryKey(each) });
+      next.base = batch.compactTo;
+    }
     if (batch.restoring !== undefined) next.restoring = batch.restoring ?? undefined;
     operations.push({ type: 'put', key: stateKey, value: encodeState(next) });
     try {
-      await this.#db.batch(operations, { sync: !mayBeLost(batch) });
+      await this.#db.batch(operations, { sync: true });
       this.#state = next;
-      if (batch.compactTo) await this.#dropCompacted();
     } catch (error) {
       throw new ConsensusError('StorageFailed', `the log could not be written: ${errorMessage(error)}`, {}, error);
     }
-  }
-
-  // Not atomic and need not be: what a crash leaves behind lies before the base and is dropped at the next load.
-  async #dropCompacted(): Promise<void> {
-    const end = this.#state.base.index;
-    if (this.#droppedFrom > end) return;
-    await this.#db.clear({ gte: entryKey(this.#droppedFrom), lte: entryKey(end) });
-    this.#droppedFrom = end + 1;
   }
 
   async close(): Promise<void> {

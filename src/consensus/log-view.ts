@@ -15,6 +15,11 @@ export function entryBytes(entry: Entry): number {
   return entry.data.byteLength + 32;
 }
 
+/** What entries weigh together. */
+export function weight(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+}
+
 /** How many entries may be with the state machine, unconfirmed. */
 const applyingEntriesMax = 4096;
 
@@ -39,12 +44,12 @@ export class LogView {
     this.#baseIndex = base.index;
     this.#baseTerm = base.term;
     this.#entries = [...entries];
-    this.#bytes = entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
+    this.#bytes = weight(entries);
     this.#stable = this.#handed = this.lastIndex;
     assert(applied >= base.index && applied <= this.lastIndex, `applied ${applied} lies outside the log`);
     this.#applied = this.#applying = applied;
     this.#commit = Math.min(Math.max(commit, applied), this.lastIndex);
-    this.#unappliedBytes = this.slice(applied + 1, this.lastIndex).reduce((sum, entry) => sum + entryBytes(entry), 0);
+    this.#unappliedBytes = weight(this.slice(applied + 1, this.lastIndex));
   }
 
   get baseIndex(): number {
@@ -102,11 +107,11 @@ export class LogView {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);
   }
 
-  /** The last index up to `index` whose term is at most `term`: the best guess at where two logs still agree. */
+  /** The last index up to `index` whose term is at most `term`: the best guess at where two logs still agree. It may be compacted. */
   lastPossibleMatch(index: number, term: number): number {
     let guess = Math.min(index, this.lastIndex);
     while (guess > this.#baseIndex && this.term(guess)! > term) guess--;
-    return Math.max(guess, this.#baseIndex);
+    return guess;
   }
 
   /** The last index such that all entries after it weigh no more than `bytesMax` together. */
@@ -200,7 +205,7 @@ export class LogView {
   /** The state machine has applied everything up to `index`. */
   appliedTo(index: number): void {
     assert(index >= this.#applied && index <= this.#applying, `applied ${index} was not handed out`);
-    for (const entry of this.slice(this.#applied + 1, index)) this.#unappliedBytes -= entryBytes(entry);
+    this.#unappliedBytes -= weight(this.slice(this.#applied + 1, index));
     this.#applied = index;
   }
 
@@ -209,7 +214,7 @@ export class LogView {
     if (index <= this.#baseIndex) return;
     assert(index <= this.#applied, `compaction to ${index} is past applied ${this.#applied}`);
     const term = this.term(index)!;
-    for (const entry of this.#entries.splice(0, index - this.#baseIndex)) this.#bytes -= entryBytes(entry);
+    this.#bytes -= weight(this.#entries.splice(0, index - this.#baseIndex));
     this.#baseIndex = index;
     this.#baseTerm = term;
   }
@@ -222,7 +227,7 @@ export class LogView {
     assert(index > this.#applied, `snapshot ${index} is not ahead of applied ${this.#applied}`);
     if (this.term(index) === term) {
       this.commitTo(index);
-      for (const entry of this.slice(this.#applied + 1, index)) this.#unappliedBytes -= entryBytes(entry);
+      this.#unappliedBytes -= weight(this.slice(this.#applied + 1, index));
       this.#applied = index;
       this.#applying = Math.max(this.#applying, index);
       return false;

@@ -9,6 +9,9 @@ import { assert } from '../lib/assert.ts';
 
 export type ProgressState = 'probe' | 'replicate' | 'snapshot';
 
+/** Appends under way to one follower weigh no more than this, but for the last one. */
+const windowBytesMax = 4 << 20;
+
 export class Progress {
   state: ProgressState = 'probe';
   /** The last entry known to be on the follower's disk. */
@@ -22,8 +25,9 @@ export class Progress {
   /** An append must go out even if it carries nothing: it finds out whether an earlier one was lost. */
   forced = false;
   #probing = false;
-  /** The last index of each append under way, oldest first. */
-  #window: number[] = [];
+  /** The last index and the weight of each append under way, oldest first. */
+  #window: { last: number; bytes: number }[] = [];
+  #windowBytes = 0;
   readonly #windowMax: number;
 
   constructor(next: number, tick: number, windowMax: number) {
@@ -35,18 +39,23 @@ export class Progress {
   /** Whether an append may be sent now. */
   get ready(): boolean {
     if (this.state === 'probe') return !this.#probing;
-    return this.state === 'replicate' && this.#window.length < this.#windowMax;
+    return this.state === 'replicate' && !this.#isFull;
   }
 
-  /** An append that ends with entry `last` went out, `count` entries long. */
-  sent(last: number, count: number, commit: number): void {
+  get #isFull(): boolean {
+    return this.#window.length >= this.#windowMax || this.#windowBytes >= windowBytesMax;
+  }
+
+  /** An append went out: its last entry (or the one before, when it is empty), and what its entries weigh. */
+  sent(last: number, bytes: number, commit: number): void {
     this.forced = false;
     this.sentCommit = commit;
     if (this.state === 'probe') this.#probing = true;
-    else if (count > 0) {
+    else if (bytes > 0) {
       assert(last >= this.next, 'append goes back');
       this.next = last + 1;
-      this.#window.push(last);
+      this.#window.push({ last, bytes });
+      this.#windowBytes += bytes;
     }
   }
 
@@ -55,7 +64,7 @@ export class Progress {
     const news = index > this.match;
     this.match = Math.max(this.match, index);
     this.next = Math.max(this.next, index + 1);
-    while (this.#window.length > 0 && this.#window[0]! <= index) this.#window.shift();
+    while (this.#window.length > 0 && this.#window[0]!.last <= index) this.#freeOldest();
     if (this.state === 'probe' && index >= this.match) {
       this.state = 'replicate';
       this.#probing = false;
@@ -75,7 +84,7 @@ export class Progress {
   /** A heartbeat was answered: what was lost may be sent again. */
   alive(lastIndex: number): void {
     this.#probing = false;
-    if (this.#window.length >= this.#windowMax) this.#window.shift();
+    if (this.#isFull) this.#freeOldest();
     if (this.match < lastIndex) this.forced = true;
   }
 
@@ -83,11 +92,20 @@ export class Progress {
     this.state = 'probe';
     this.next = next;
     this.#probing = false;
-    this.#window = [];
+    this.#clearWindow();
   }
 
   waitForSnapshot(): void {
     this.state = 'snapshot';
+    this.#clearWindow();
+  }
+
+  #freeOldest(): void {
+    this.#windowBytes -= this.#window.shift()!.bytes;
+  }
+
+  #clearWindow(): void {
     this.#window = [];
+    this.#windowBytes = 0;
   }
 }

@@ -3,7 +3,7 @@
  * finds the commit index. Made at the start of a leadership, thrown away at its end, so nothing of one term leaks into another.
  */
 import { ConsensusError } from './errors.ts';
-import type { LogView } from './log-view.ts';
+import { type LogView, weight } from './log-view.ts';
 import { allMembers, type MembershipHistory } from './membership.ts';
 import type { AppendResponse } from './messages.ts';
 import { Progress } from './progress.ts';
@@ -200,7 +200,7 @@ export class Leadership {
       const entries = log.slice(progress.next, log.lastIndex, appendBytesMax);
       if (entries.length === 0 && !progress.forced && progress.sentCommit >= log.commit) return;
       output.send({ type: 'append', from: id, to, term, prevIndex, prevTerm, commit: log.commit, entries });
-      progress.sent(prevIndex + entries.length, entries.length, log.commit);
+      progress.sent(prevIndex + entries.length, weight(entries), log.commit);
       if (entries.length === 0) return;
     }
   }

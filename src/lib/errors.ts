@@ -4,13 +4,13 @@
  */
 export class KontikiError<Code extends string = string> extends Error {
   readonly code: Code;
-  readonly details: Readonly<Record<string, unknown>>;
+  readonly fields: Readonly<Record<string, unknown>>;
 
-  constructor(code: Code, message: string, details: Record<string, unknown> = {}, cause?: unknown) {
+  constructor(code: Code, message: string, fields: Record<string, unknown> = {}, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.name = 'KontikiError';
     this.code = code;
-    this.details = details;
+    this.fields = fields;
   }
 }
 

@@ -54,7 +54,10 @@ export class FrameWriter {
     return this.#ended.promise;
   }
 
-  /** False, and nothing is sent, when it would exceed queueBytesMax or the stream has ended. */
+  /**
+   * False, and nothing is sent, when it would exceed queueBytesMax or the stream has ended. The frame is copied at the end of
+   * this turn of the event loop or later: it must not be changed.
+   */
   send(frame: Uint8Array): boolean {
     const bytes = frameHeaderBytes + frame.length;
     if (this.#closed || this.#queuedBytes + this.#stream.writeBufferLength + bytes > queueBytesMax) return false;

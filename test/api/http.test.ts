@@ -3,15 +3,18 @@ import { once } from 'node:events';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import http from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { gunzipSync } from 'node:zlib';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { createHttpClient } from '../../src/machinery/http-client.ts';
 import { configMaps } from '../../src/machinery/resources.ts';
 import { testAuthority } from './certificates.ts';
 import { type ListeningApi, listeningApi } from './listening.ts';
+import { failureOf } from './widgets.ts';
 
 const test = suite<{ it: ListeningApi }>('http');
 const path = '/api/v1/namespaces/default/configmaps';
@@ -101,6 +104,11 @@ test('users are told apart by their certificates', async ({ it }) => {
   const stranger = it.as(await (await testAuthority()).issue('CN=admin, O=system:masters'));
   const refused = await it.request(path, {}, stranger);
   assert.is(refused.code, 401);
+});
+
+test('a client that resumes its TLS session is still known', async ({ it }) => {
+  const agent = new https.Agent({ keepAlive: false, ca: it.authority.ca, ...it.admin });
+  for (const attempt of [1, 2, 3]) assert.is((await it.request(path, {}, agent)).code, 200, `attempt ${attempt}`);
 });
 
 test('lists come as JSON, as a table, and as metadata alone', async ({ it }) => {
@@ -305,6 +313,42 @@ test('an upgrade that names no stream of a pod is refused with a Status', async 
   const unscheduled = await upgrade('/api/v1/namespaces/default/pods/p/exec?command=ls');
   assert.is(unscheduled.json().message, 'pod p does not have a host assigned');
   assert.is((await upgrade('/api/v1/namespaces/default/pods/p')).code, 404);
+});
+
+test('a watcher that does not read is cut off, others go on', async ({ it }) => {
+  const stuck = await it.open(`${path}?watch=true`);
+  stuck.pause();
+  const cut = once(stuck, 'error');
+  const client = it.api.client();
+  const value = 'x'.repeat(900_000);
+  const inDefault = { namespace: 'default' };
+  for (let i = 0; i < 60; i++) await client.create(configMaps, { metadata: { name: `c${i}` }, data: { value } }, inDefault);
+  stuck.resume();
+  assert.is((await cut)[0].code, 'ECONNRESET');
+  assert.is((await it.request(`${path}/c59`)).code, 200);
+});
+
+test('our own HTTP client sees what the client in the process does', async ({ it }) => {
+  const client = createHttpClient({ url: `https://127.0.0.1:${it.port}`, ca: it.authority.ca, ...it.admin });
+  try {
+    const inDefault = { namespace: 'default' };
+    const made = await client.create(configMaps, { metadata: { name: 'a' }, data: { k: 'v' } }, inDefault);
+    assert.equal(await it.api.client().get(configMaps, 'a', inDefault), made);
+    const { resourceVersion } = await client.list(configMaps, inDefault);
+    const abort = new AbortController();
+    const events = client.watch(configMaps, { ...inDefault, resourceVersion, signal: abort.signal });
+    const first = events[Symbol.asyncIterator]().next();
+    await client.patch(configMaps, 'a', 'merge', { data: { k: 'w' } }, inDefault);
+    assert.is((await first).value.type, 'MODIFIED');
+    abort.abort(new Error('seen'));
+    const updated = await client.get(configMaps, 'a', inDefault);
+    await client.update(configMaps, { ...updated, data: { k: 'x' } });
+    assert.is((await failureOf(client.update(configMaps, { ...updated, data: { k: 'y' } }))).reason, 'Conflict');
+    await client.delete(configMaps, 'a', inDefault);
+    assert.is((await failureOf(client.get(configMaps, 'a', inDefault))).code, 404);
+  } finally {
+    client.close();
+  }
 });
 
 test('closing ends open watches', async ({ it }) => {

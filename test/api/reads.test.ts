@@ -196,7 +196,7 @@ test('an aborted watch rejects with the reason of its signal', async () => {
 });
 
 test('the lease of a node shows its last heartbeat; other leases are stored', async () => {
-  const { client, clock, nodeHealth } = await testRegistry();
+  const { client, clock, nodeHealth, registry } = await testRegistry();
   const inLeases = { namespace: 'kube-node-lease' };
   await client.create(leases, { metadata: { name: 'mine' }, spec: { holderIdentity: 'me' } }, inLeases);
   assert.is((await failureOf(client.get(leases, 'node-1', inLeases))).code, 404);
@@ -207,6 +207,10 @@ test('the lease of a node shows its last heartbeat; other leases are stored', as
   assert.is(lease.spec?.leaseDurationSeconds, 4);
   assert.is(namesOf((await client.list(leases, inLeases)).items), 'mine,node-1');
   assert.is(namesOf((await client.list(leases, inDefault)).items), '');
+  const resolved = registry.context.table.find('coordination.k8s.io', 'v1', 'leases');
+  assert.ok(resolved);
+  const limited = await registry.list({ resolved, ...inLeases, user: systemUser }, { limit: 1 });
+  assert.is(namesOf(limited.entries.map(({ object }) => object)), 'mine,node-1');
 });
 
 test.run();

@@ -65,7 +65,9 @@ export function addPodTests(test: Test, lab: Lab): void {
         : undefined;
     });
     assert.match(await lab.ok(['get', 'pod', 'crasher']), /CrashLoopBackOff|Error/);
-    assert.match(await lab.ok(['describe', 'pod', 'crasher']), /Back-off restarting failed container/);
+    await lab.eventually('the event', async () =>
+      /Back-off restarting failed container/.test(await lab.ok(['describe', 'pod', 'crasher'])) ? true : undefined,
+    );
     await lab.ok(['delete', 'pod', 'crasher', '--force', '--grace-period=0']);
   });
 
@@ -96,7 +98,7 @@ export function addPodTests(test: Test, lab: Lab): void {
     const { dir } = lab;
     const session = spawn(
       'script',
-      ['-qec', 'kubectl exec -it shell-peer-3 -- sh -c "tty; echo size: $(stty size); read x; echo got $x"', '/dev/null'],
+      ['-qec', 'kubectl exec -it shell-peer-3 -- sh -c "tty; echo size: $(stty size); read x; echo got \\$x"', '/dev/null'],
       {
         env: { ...process.env, KUBECONFIG: `${dir}/kubeconfig` },
         stdio: ['pipe', 'pipe', 'inherit'],
@@ -168,9 +170,10 @@ export function addPodTests(test: Test, lab: Lab): void {
     const command = 'trap "echo bye; exit 0" TERM; echo up; while true; do sleep 0.1; done';
     await runPod(lab, 'polite', { command, spec });
     await ready(lab, 'polite');
-    const follow = lab.kubectl(['logs', '-f', 'polite'], { timeoutMs: 40_000 });
+    const follow = lab.start(['logs', '-f', 'polite']);
+    await follow.until('up\n');
     await lab.ok(['delete', 'pod', 'polite']);
-    assert.is((await follow).stdout, 'up\nbye\n');
+    await follow.until('up\nbye\n');
     await runPod(lab, 'stubborn', {
       command: 'trap "" TERM; while true; do sleep 0.1; done',
       spec: { terminationGracePeriodSeconds: 1 },

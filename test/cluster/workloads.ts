@@ -51,9 +51,7 @@ async function answers(lab: Lab): Promise<string[]> {
     live.map(async (pod) => {
       const asker = lab.state.peers.find((peer) => peer.name !== pod.spec?.nodeName);
       const url = `http://${pod.status?.podIP}/`;
-      return (
-        await lab.kontiki('dev', 'shell', String(asker?.number), '--', 'busybox', 'wget', '-q', '-T', '5', '-O', '-', url)
-      ).trim();
+      return (await lab.kontiki('dev', 'shell', String(asker?.number), '--', 'busybox', 'wget', '-q', '-O', '-', url)).trim();
     }),
   );
 }

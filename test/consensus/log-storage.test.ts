@@ -1,11 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Level } from 'level';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { emptyState } from '../../src/consensus/core.ts';
-import { ConsensusError, type Entry, LevelLogStorage, type LogBatch, type SnapshotMeta, type StoredLog } from '../../src/consensus/index.ts';
+import {
+  ConsensusError,
+  type Entry,
+  LevelLogStorage,
+  type LogBatch,
+  type SnapshotMeta,
+  type StoredLog,
+} from '../../src/consensus/index.ts';
 import { mergeBatches, settleRestore, storedAfter } from '../../src/consensus/log-batch.ts';
 import { seededRandom } from '../../src/lib/random.ts';
 
@@ -21,8 +28,14 @@ test.after.each(async () => {
 
 const members = { voters: ['a', 'b'], votersOutgoing: [], learners: ['c'] };
 const hard = (term: number, commit = 0) => ({ term, vote: 'a', commit });
-const entry = (index: number, term: number, data = `${index}/${term}`): Entry => ({ index, term, kind: 'normal', data: new Uint8Array(Buffer.from(data)) });
-const entries = (from: number, to: number, term: number) => Array.from({ length: to - from + 1 }, (_, n) => entry(from + n, term));
+const entry = (index: number, term: number, data = `${index}/${term}`): Entry => ({
+  index,
+  term,
+  kind: 'normal',
+  data: new Uint8Array(Buffer.from(data)),
+});
+const entries = (from: number, to: number, term: number) =>
+  Array.from({ length: to - from + 1 }, (_, n) => entry(from + n, term));
 const meta = (index: number, term: number): SnapshotMeta => ({ index, term, membership: members });
 
 async function written(path: string, ...batches: LogBatch[]): Promise<void> {
@@ -143,6 +156,47 @@ test('a rotten or missing state record is refused', async () => {
   assert.match((await refusal(path)).message, 'an entry without a state record');
 });
 
+/** The file into which LevelDB writes first. */
+async function writeAheadLog(path: string): Promise<string> {
+  const name = (await readdir(path)).find((each) => each.endsWith('.log'));
+  return join(path, name!);
+}
+
+test('rot in the middle of the write-ahead log is refused, wherever it is', async () => {
+  const large = entry(7, 1, 'z'.repeat(100_000));
+  const batches = [
+    { hardState: hard(1), entries: entries(1, 3, 1) },
+    { entries: entries(4, 6, 1) },
+    { entries: [large] },
+    { entries: [entry(8, 1)] },
+  ];
+  for (const offset of [0, 5, 20, 300, 40_000]) {
+    const path = await folder();
+    await written(path, ...batches);
+    const file = await writeAheadLog(path);
+    const bytes = await readFile(file);
+    bytes[offset]! ^= 4;
+    await writeFile(file, bytes);
+    const error = await refusal(path);
+    assert.is(error.code, 'LogCorrupt', `at ${offset}`);
+    assert.match(error.message, 'write-ahead log');
+  }
+});
+
+test('a write that was torn by a power failure is not there, what was confirmed before is', async () => {
+  const path = await folder();
+  await written(
+    path,
+    { hardState: hard(1), entries: entries(1, 3, 1) },
+    { hardState: hard(2), entries: [entry(4, 2, 'q'.repeat(50_000))] },
+  );
+  const file = await writeAheadLog(path);
+  await truncate(file, (await readFile(file)).length - 10);
+  const log = await loaded(path);
+  assert.equal(log?.entries, entries(1, 3, 1));
+  assert.is(log?.hardState.term, 1);
+});
+
 test('a folder that cannot be a database is a storage error', async () => {
   try {
     await LevelLogStorage.open('/dev/null/log');
@@ -157,7 +211,13 @@ function randomBatch(log: StoredLog, random: ReturnType<typeof seededRandom>): L
   const last = log.base.index + log.entries.length;
   const term = log.hardState.term + random.int(2);
   const choice = random.int(10);
-  if (choice === 0) return { hardState: hard(term, last + 5), snapshot: meta(last + 5, term), restoring: null, entries: random.int(2) ? [] : entries(last + 6, last + 8, term) };
+  if (choice === 0)
+    return {
+      hardState: hard(term, last + 5),
+      snapshot: meta(last + 5, term),
+      restoring: null,
+      entries: random.int(2) ? [] : entries(last + 6, last + 8, term),
+    };
   if (choice === 1) return { restoring: random.int(2) ? meta(last + 5, term) : null };
   if (choice <= 3 && log.entries.length > 0) {
     const at = log.entries[random.int(log.entries.length)]!;
@@ -192,7 +252,11 @@ test('a restore that was under way in a crash is settled by what the state machi
   assert.is(settleRestore({ ...log, restoring: undefined }, { index: 3, term: 2 }), undefined);
   assert.equal(settleRestore(log, { index: 3, term: 2 }), { restoring: null });
   assert.equal(settleRestore({ ...log, restoring: meta(4, 2) }, { index: 4, term: 2 }), { restoring: null });
-  assert.equal(settleRestore(log, { index: 20, term: 3 }), { hardState: { term: 3, vote: undefined, commit: 20 }, snapshot: meta(20, 3), restoring: null });
+  assert.equal(settleRestore(log, { index: 20, term: 3 }), {
+    hardState: { term: 3, vote: undefined, commit: 20 },
+    snapshot: meta(20, 3),
+    restoring: null,
+  });
 });
 
 test.run();

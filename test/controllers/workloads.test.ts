@@ -188,9 +188,9 @@ test('a pod whose label is changed is let go and replaced; one that matches is t
 test('an old copy never makes the controller create twice', () =>
   withCluster(async (cluster) => {
     const { client, clock } = cluster;
-    await client.create(r.deployments, deploymentNamed('web', 3));
-    await clock.until(() => client.all(r.replicaSets).length === 1, 'a ReplicaSet');
     client.hold(r.pods);
+    await client.create(r.deployments, deploymentNamed('web', 3));
+    await clock.until(() => cluster.pods().length === 3, 'pods that nobody sees');
     const [replicaSet] = client.all(r.replicaSets);
     const poke = async (round: number) => {
       await client.patch(

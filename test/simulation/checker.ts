@@ -40,11 +40,15 @@ export class Checker {
 
   /** A peer votes at most once in a term, also across crashes. */
   sent(message: Message): void {
-    const vote = message.type === 'vote' ? message.from : message.type === 'voteResponse' && message.granted ? message.to : undefined;
+    const vote =
+      message.type === 'vote' ? message.from : message.type === 'voteResponse' && message.granted ? message.to : undefined;
     if (!vote) return;
     const key = `${message.from} ${message.term}`;
     const earlier = this.#votes.get(key);
-    must(earlier === undefined || earlier === vote, () => `${message.from} voted for ${earlier} and for ${vote} in term ${message.term}`);
+    must(
+      earlier === undefined || earlier === vote,
+      () => `${message.from} voted for ${earlier} and for ${vote} in term ${message.term}`,
+    );
     this.#votes.set(key, vote);
   }
 
@@ -101,9 +105,5 @@ export class Checker {
   /** A read that began when `acknowledged` was known must see that. */
   read(index: number, acknowledged: number): void {
     must(index >= acknowledged, () => `a read at ${index} misses the write acknowledged at ${acknowledged}`);
-  }
-
-  fail(message: string): never {
-    throw new Violation(message);
   }
 }

@@ -8,7 +8,7 @@ import { type LogBatch, mergeBatches, type StoredLog, settleRestore, storedAfter
 import type { Message } from '../../src/consensus/messages.ts';
 import type { Entry, PeerId, SnapshotMeta } from '../../src/consensus/types.ts';
 import type { Random } from '../../src/lib/random.ts';
-import type { Checker } from './checker.ts';
+import { type Checker, Violation } from './checker.ts';
 import type { Trace } from './trace.ts';
 
 /** The state machine: a digest of all that was applied. */
@@ -26,6 +26,8 @@ export interface Outside {
   counts: Counts;
   /** The time of a write, on average. */
   diskTicks: number;
+  /** The disk says that it is done before it is. */
+  diskLies: boolean;
 }
 
 /** How often things happened, so that a test can tell that they did. */
@@ -91,13 +93,13 @@ export class SimulatedPeer {
   }
 
   start(): void {
-    const { random, checker } = this.#outside;
+    const { random } = this.#outside;
     const settle = settleRestore(this.#disk, this.#durable);
     if (settle) this.#disk = storedAfter(this.#disk, settle);
     const { base, entries } = this.#disk;
     const { index, term } = this.#durable;
     const expected = index === base.index ? base.term : entries[index - base.index - 1]?.term;
-    if (expected !== term) checker.fail(`${this.id}: the log on disk does not have ${index}/${term} of the state machine`);
+    if (expected !== term) throw new Violation(`${this.id}: the log on disk does not have ${index}/${term} of the state machine`);
     this.core = new RaftCore({ id: this.id, state: this.#disk, applied: index, random, ...limits });
     this.#machine = this.#durable;
     this.#checked = base.index;
@@ -124,7 +126,8 @@ export class SimulatedPeer {
     if (!core) return;
     const { random, diskTicks } = this.#outside;
     if (clockRuns) core.tick();
-    if (calm || random.int(diskTicks) === 0) this.#completeWrites(calm ? this.#writes.length : random.int(this.#writes.length + 1));
+    if (calm || random.int(diskTicks) === 0)
+      this.#completeWrites(calm ? this.#writes.length : random.int(this.#writes.length + 1));
     if (calm || random.int(3) > 0) this.#apply(calm ? this.#toApply.length : random.int(this.#toApply.length + 1));
     if (this.#restoring?.prepared && (calm || random.int(4) === 0)) this.#endRestore(calm || random.int(5) > 0);
     if (random.int(6) === 0) this.#durable = this.#restoring ? this.#durable : this.#machine;
@@ -172,15 +175,12 @@ export class SimulatedPeer {
     const { sequence, hardState, entries, snapshot, messagesAfterPersist } = ready;
     if (sequence !== undefined) {
       const batch = hardState && { hardState, entries, snapshot, ...(snapshot && { restoring: null }) };
-      this.#writes.push({
-        batch,
-        done: () => {
-          core.persisted(sequence);
-          for (const message of messagesAfterPersist) {
-            checker.sent(message);
-            send(message);
-          }
-        },
+      this.#write(batch, () => {
+        core.persisted(sequence);
+        for (const message of messagesAfterPersist) {
+          checker.sent(message);
+          send(message);
+        }
       });
     }
     this.#toApply.push(...ready.committed);
@@ -197,15 +197,12 @@ export class SimulatedPeer {
     }
     if (ready.restore) {
       const image = this.#offered;
-      if (!image) checker.fail(`${this.id} wants a snapshot that was not offered`);
+      if (!image) throw new Violation(`${this.id} wants a snapshot that was not offered`);
       const restoring = { meta: ready.restore.meta, image, prepared: false };
       this.#restoring = restoring;
       this.#apply(this.#toApply.length);
-      this.#writes.push({
-        batch: { restoring: restoring.meta },
-        done: () => {
-          restoring.prepared = true;
-        },
+      this.#write({ restoring: restoring.meta }, () => {
+        restoring.prepared = true;
       });
     }
     this.#acknowledge(core);
@@ -222,6 +219,13 @@ export class SimulatedPeer {
       counts.acknowledged++;
     }
     this.#proposals = this.#proposals.filter(({ index }) => index > commit);
+  }
+
+  #write(batch: LogBatch | undefined, done = () => {}): void {
+    if (this.#outside.diskLies) {
+      done();
+      this.#writes.push({ batch, done: () => {} });
+    } else this.#writes.push({ batch, done });
   }
 
   #syncFirst(count: number): void {
@@ -251,11 +255,11 @@ export class SimulatedPeer {
       this.#outside.checker.state(this.id, image.index, image.digest);
       this.#outside.counts.snapshots++;
       this.#machine = this.#durable = image;
-      if (meta.index !== image.index || meta.term !== image.term) this.#outside.checker.fail('a snapshot with the wrong name');
+      if (meta.index !== image.index || meta.term !== image.term) throw new Violation('a snapshot with the wrong name');
       this.core!.restored();
     } else this.core!.restoreFailed();
     this.carryOut();
-    this.#writes.push({ batch: { restoring: null }, done: () => {} });
+    this.#write({ restoring: null });
   }
 
   #compact(core: RaftCore): void {
@@ -265,6 +269,6 @@ export class SimulatedPeer {
     const compactTo = { index: to, term: core.log.term(to)!, membership: core.membershipAt(to) };
     core.compact(to);
     this.#outside.counts.compactions++;
-    this.#writes.push({ batch: { compactTo }, done: () => {} });
+    this.#write({ compactTo });
   }
 }

@@ -9,7 +9,7 @@ import { encodeMembership } from '../../src/consensus/membership.ts';
 import type { Message } from '../../src/consensus/messages.ts';
 import type { MembershipChange } from '../../src/consensus/types.ts';
 import { type Random, seededRandom } from '../../src/lib/random.ts';
-import { Checker } from './checker.ts';
+import { Checker, Violation } from './checker.ts';
 import { type Counts, electionTicks, type Image, type Outside, SimulatedPeer } from './peer.ts';
 import { Trace } from './trace.ts';
 
@@ -18,6 +18,8 @@ export interface SimulationOptions {
   ticks: number;
   /** Voters at the start, 1 to 9; two more peers wait to be added. Default: 3 to 5, by the seed. */
   peers?: number;
+  /** Disks lose what they confirmed. No protocol survives that: it shows that the checker would notice a broken one. */
+  diskLies?: boolean;
 }
 
 export interface SimulationResult {
@@ -71,7 +73,7 @@ class Simulation {
   #proposed = 0;
   #lastLeader = '';
 
-  constructor({ seed, peers }: SimulationOptions) {
+  constructor({ seed, peers, diskLies = false }: SimulationOptions) {
     const random = seededRandom(seed);
     this.#random = random;
     this.#faults = {
@@ -96,7 +98,9 @@ class Simulation {
       entries: [{ index: 1, term: 1, kind: 'membership', data }],
     };
     const send = (message: Message, image?: Image) => this.#post(message, image);
-    const outside: Outside = { random, checker: this.#checker, trace: this.#trace, send, counts: this.#counts, diskTicks: this.#faults.diskTicks };
+    const { diskTicks } = this.#faults;
+    const told = { checker: this.#checker, trace: this.#trace, counts: this.#counts };
+    const outside: Outside = { random, send, diskTicks, diskLies, ...told };
     this.#peers = ids.map((id) => new SimulatedPeer(id, voters.includes(id) ? founded : emptyState(), outside));
   }
 
@@ -229,13 +233,14 @@ class Simulation {
     const goal = this.#checker.committedLength;
     while (this.#tick < end) this.#step();
     const leader = this.#peers.filter((peer) => peer.leads).sort((a, b) => b.core!.term - a.core!.term)[0];
-    if (!leader) this.#checker.fail('no leader after everything is healed');
+    if (!leader) throw new Violation('no leader after everything is healed');
     const { voters, learners } = leader.core!.membership;
     for (const peer of this.#peers) {
       const member = voters.includes(peer.id) || learners.includes(peer.id);
-      if (member && peer.machine.index < goal) this.#checker.fail(`${peer.id} stays at ${peer.machine.index} of ${goal} though everything is healed`);
+      if (member && peer.machine.index < goal)
+        throw new Violation(`${peer.id} stays at ${peer.machine.index} of ${goal} though everything is healed`);
     }
-    if (this.#checker.committedLength <= goal) this.#checker.fail('nothing is committed though everything is healed');
+    if (this.#checker.committedLength <= goal) throw new Violation('nothing is committed though everything is healed');
   }
 }
 

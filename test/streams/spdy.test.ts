@@ -116,7 +116,8 @@ test('a client gets credit for what was read', async ({ world }) => {
   const error = await client.open({ streamtype: 'error' });
   const stdin = await client.open({ streamtype: 'stdin' });
   client.send(stdin, Buffer.alloc(bytes));
-  await client.until(() => (client.credits.get(stdin) ?? 0) >= bytes && (client.credits.get(0) ?? 0) >= bytes);
+  // Small amounts are gathered: at most half a window is owed.
+  await client.until(() => (client.credits.get(stdin) ?? 0) >= bytes / 2 && client.credits.get(0) === bytes);
   client.send(stdin, Buffer.alloc(bytes));
   await client.until(() => client.stream(error).fin);
   client.end();

@@ -9,7 +9,7 @@ import { handlePodStream } from '../../src/api/streams/index.ts';
 import type { AgentConnector, PodStreamRequest } from '../../src/api/types.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { type Status, serviceUnavailable } from '../../src/machinery/status.ts';
-import { channels, encodeFrame, type Frame, FrameDecoder } from '../../src/machinery/stream-frames.ts';
+import { channels, encodeFrames, type Frame, FrameDecoder } from '../../src/machinery/stream-frames.ts';
 import type { Pod } from '../../src/machinery/types.ts';
 
 export const pod = {
@@ -26,13 +26,19 @@ export class AgentSession {
   readonly url: string;
   readonly socket: Duplex;
   readonly #frames: AsyncGenerator<Frame>;
-  closed: Promise<void>;
+  /** The other side has closed. */
+  readonly closed: Promise<void>;
 
   constructor(url: string, socket: Duplex) {
     this.url = url;
     this.socket = socket;
     socket.on('error', () => socket.destroy());
-    this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
+    this.closed = new Promise((resolve) => {
+      socket.once('end', resolve);
+      socket.once('close', () => resolve());
+    });
+    // Sockets of an HTTP server stay half-open until both sides have ended.
+    void this.closed.then(() => socket.end());
     this.#frames = frames(socket);
   }
 
@@ -55,7 +61,7 @@ export class AgentSession {
 
   /** False when the connection takes no more for now. */
   write(channel: number, data: string | Buffer): boolean {
-    return this.socket.write(encodeFrame(channel, Buffer.from(data)));
+    return encodeFrames(channel, Buffer.from(data)).reduce((_room, frame) => this.socket.write(frame), true);
   }
 
   end(status: Status = success): void {

@@ -105,34 +105,18 @@ test('large output arrives whole although the client reads it late', async ({ wo
   assert.is(text(client, channels.stdout).length, piece.length * pieces);
 });
 
-test('an agent that does not read holds the client back', async ({ world }) => {
-  let session: AgentSession | undefined;
-  const started = new Promise<void>((resolve) => {
-    world.onSession = (opened) => {
-      session = opened;
-      resolve();
-    };
+test('large input arrives whole although the agent reads it late', async ({ world }) => {
+  const opened = new Promise<AgentSession>((resolve) => {
+    world.onSession = resolve;
   });
-  const client = await open(world, '/exec?command=sleep&stdin=true');
-  await started;
+  const client = await open(world, '/exec?command=cat&stdin=true');
+  const session = await opened;
   const message = Buffer.alloc(1024 * 1024);
-  // Each is counted as sent when the kernel has taken it: past the buffers of both connections that ends.
-  let sent = 0;
-  for (let i = 0; i < 40; i++) client.socket.send(message, () => sent++);
-  await new Promise<void>((resolve) => {
-    let before = -1;
-    const look = () => {
-      if (sent === before) return resolve();
-      before = sent;
-      setTimeout(look, 100);
-    };
-    look();
-  });
-  assert.ok(sent < 40, `${sent} MiB were taken from a client whose command reads nothing`);
-  // Once it reads, all of it comes.
+  // Far more than the buffers on the way hold.
+  for (let i = 0; i < 20; i++) client.socket.send(message);
   let bytes = 0;
-  while (bytes < 40 * (message.length - 1)) bytes += (await session?.next())?.payload.length ?? 0;
-  session?.end();
+  while (bytes < 20 * (message.length - 1)) bytes += (await session.next()).payload.length;
+  session.end();
   await client.closed;
 });
 

@@ -1,7 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { EnvelopeWriter, envelopeId, readEnvelope } from '../../src/transport/envelope.ts';
-import { generateIdentity } from '../../src/transport/identity.ts';
+import { generateIdentity, readIdentity } from '../../src/transport/identity.ts';
+import { createNode } from '../../src/transport/libp2p-node.ts';
 import type { Transport } from '../../src/transport/types.ts';
 import { connectedTo, introduce, lostConnection, startPeer, withPeers } from './peers.ts';
 
@@ -65,6 +66,38 @@ test('gossip goes on after a peer was restarted', async () => {
     await untilAllHeard([a, b, c]);
   } finally {
     await Promise.all([a, b, c].map((peer) => peer.close()));
+  }
+});
+
+test('a gossip stream that was lost while its connection stands is replaced', async () => {
+  const make = async () => {
+    const { key } = readIdentity((await generateIdentity()).privateKey);
+    const made = await createNode({ privateKey: key, listen: ['/ip4/127.0.0.1/tcp/0'], isMember: () => true, admit: () => true });
+    await made.node.start();
+    made.node.services.pubsub.subscribe('test');
+    return made;
+  };
+  const [a, b] = await Promise.all([make(), make()]);
+  try {
+    const connection = await a.node.dial(b.node.getMultiaddrs());
+    const subscribed = () => new Promise((resolve) => b.node.services.pubsub.addEventListener('subscription-change', resolve));
+    await subscribed();
+    const [lost] = connection.streams.filter(
+      ({ direction, protocol }) => direction === 'outbound' && protocol.startsWith('/meshsub'),
+    );
+    assert.ok(lost);
+    lost.abort(new Error('lost'));
+    const again = subscribed();
+    a.meetGossip(connection);
+    await again;
+    assert.is(connection.status, 'open');
+    const heard = new Promise<string>((resolve) => {
+      b.node.services.pubsub.addEventListener('message', (event) => resolve(Buffer.from(event.detail.data).toString()));
+    });
+    await a.node.services.pubsub.publish('test', Buffer.from('still there'));
+    assert.is(await heard, 'still there');
+  } finally {
+    await Promise.all([a.node.stop(), b.node.stop()]);
   }
 });
 

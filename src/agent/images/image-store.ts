@@ -110,7 +110,7 @@ class Store implements ImageStore {
       return images;
     } catch (error) {
       if (!isAgentError(error, 'ImagePull')) throw error;
-      throw new AgentError('ImageImport', error.message, error.details, error);
+      throw new AgentError('ImageImport', error.message, error.fields, error);
     } finally {
       await rm(temporary, { force: true });
     }

@@ -92,6 +92,7 @@ export async function launchContainer(context: LaunchContext, container: Contain
     attempt,
     image: image.references[0] ?? container.image ?? '',
     imageId: image.digests[0] ?? image.id,
+    wantedImage: container.image ?? '',
     state: 'creating',
     startedAtMs: clock.wallMs(),
     stopSignal: image.config.stopSignal || 'SIGTERM',
@@ -136,7 +137,7 @@ export async function releaseRun(
 async function removeOldRun({ paths }: LaunchContext, container: string, attempt: number): Promise<void> {
   if (attempt < 0) return;
   await rm(paths.bundle(container, attempt), { recursive: true, force: true });
-  await rm(paths.log(container, attempt), { force: true });
+  for (const suffix of ['', '.1']) await rm(paths.log(container, attempt) + suffix, { force: true });
 }
 
 async function describe(

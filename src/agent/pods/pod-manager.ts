@@ -64,7 +64,7 @@ export class PodManager {
   /** The worker of a pod by its name. When one is going and another came under the same name: the newer. */
   find(namespace: string, name: string): PodWorker | undefined {
     const named = [...this.#workers.values()].filter(
-      ({ pod }) => pod.metadata.namespace === namespace && pod.metadata.name === name,
+      ({ pod }) => pod().metadata.namespace === namespace && pod().metadata.name === name,
     );
     return named.at(-1);
   }
@@ -84,8 +84,7 @@ export class PodManager {
 
   #add(worker: PodWorker): void {
     this.#workers.set(worker.uid, worker);
-    worker.start();
-    void worker.finished.then(() => {
+    void worker.start().then(() => {
       if (this.#stop.signal.aborted) return;
       this.#workers.delete(worker.uid);
       this.#finished.add(worker.uid);

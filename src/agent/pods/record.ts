@@ -29,6 +29,8 @@ export interface ContainerRun {
   /** 'creating' until the runtime has started it: an agent that finds this removes it and starts the attempt again. */
   state: 'creating' | 'running' | 'exited';
   startedAtMs: number;
+  /** The image in the pod's spec when it was started. */
+  wantedImage: string;
   /** What ends it politely: `STOPSIGNAL` of the image or SIGTERM. */
   stopSignal: string;
   pid?: number;

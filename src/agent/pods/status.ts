@@ -36,8 +36,12 @@ export function computePodStatus(input: StatusInput): PodStatus {
   const initContainers = spec.initContainers ?? [];
   const phase = phaseOf(pod, record);
   const initDone = initIncomplete(input).length === 0;
-  const initContainerStatuses = initContainers.map((container) => containerStatus(container, input, true, initDone));
-  const containerStatuses = spec.containers.map((container) => containerStatus(container, input, false, initDone));
+  // A pod that ended says nothing of containers that never ran: `kubectl get` would show them as still being created.
+  const shown = ({ name }: Container) => !(record.failed || record.ended) || record.containers[name]?.current !== undefined;
+  const statusesOf = (list: Container[], init: boolean) =>
+    list.filter(shown).map((container) => containerStatus(container, input, init, initDone));
+  const initContainerStatuses = statusesOf(initContainers, true);
+  const containerStatuses = statusesOf(spec.containers, false);
   const previous = pod.status ?? {};
   const status: PodStatus = {
     phase,
@@ -46,9 +50,9 @@ export function computePodStatus(input: StatusInput): PodStatus {
     hostIPs: [{ ip: input.hostIp }],
     startTime: record.startTime,
     qosClass: previous.qosClass ?? qosClassOf(spec),
-    containerStatuses,
+    ...(containerStatuses.length ? { containerStatuses } : {}),
   };
-  if (initContainers.length) status.initContainerStatuses = initContainerStatuses;
+  if (initContainerStatuses.length) status.initContainerStatuses = initContainerStatuses;
   if (record.failed) {
     status.reason = record.failed.reason;
     status.message = record.failed.message;
@@ -113,7 +117,6 @@ function containerStatus(container: Container, input: StatusInput, init: boolean
 }
 
 function defaultWaiting(input: StatusInput, init: boolean, initDone: boolean): string {
-  if (input.record.failed || input.record.ended) return 'ContainerCreating';
   const hasInit = (input.pod.spec?.initContainers?.length ?? 0) > 0;
   return hasInit && (init || !initDone) ? 'PodInitializing' : 'ContainerCreating';
 }
@@ -162,7 +165,9 @@ function conditions(
       lastTransitionTime: before?.status === text && before.lastTransitionTime ? before.lastTransitionTime : now,
     };
   };
-  const sidecars = initStatuses.filter((_, index) => isSidecar(pod.spec!.initContainers![index]!));
+  const sidecars = initStatuses.filter(({ name }) =>
+    pod.spec!.initContainers!.some((container) => container.name === name && isSidecar(container)),
+  );
   const unready = [...sidecars, ...containerStatuses].filter((status) => !status.ready).map(({ name }) => name);
   const ended = phase === 'Succeeded' ? { reason: 'PodCompleted' } : phase === 'Failed' ? { reason: 'PodFailed' } : undefined;
   const containersReady =

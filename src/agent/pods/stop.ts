@@ -42,6 +42,10 @@ export class ContainerStopper {
     this.#options = options;
   }
 
+  isStopping(run: ContainerRun): boolean {
+    return this.#underWay.has(run.id);
+  }
+
   /** Resolves when the run has ended and is recorded. */
   stop(pod: Pod, container: Container, run: ContainerRun, options: StopOptions): Promise<void> {
     const known = this.#underWay.get(run.id);

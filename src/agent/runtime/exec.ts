@@ -85,7 +85,7 @@ export async function execOnce(
     return { exitCode: result.exitCode, output: (result.stdout + result.stderr).slice(0, outputBytesMax), timedOut: false };
   } catch (error) {
     options.signal.throwIfAborted();
-    if (isAgentError(error, 'CommandFailed') && 'timeoutMs' in error.details) {
+    if (isAgentError(error, 'CommandFailed') && 'timeoutMs' in error.fields) {
       return { exitCode: -1, output: `command timed out after ${options.timeoutMs / 1000}s`, timedOut: true };
     }
     return { exitCode: -1, output: errorMessage(error), timedOut: false };

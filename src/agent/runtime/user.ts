@@ -38,7 +38,8 @@ export function resolveUser(request: UserRequest): ProcessUser {
   const gid = runAsGroup ?? (runAsUser === undefined && groupPart ? groupId(request.group, groupPart) : (entry?.gid ?? 0));
   const extra = new Set([...request.supplementalGroups, ...(request.fsGroup === undefined ? [] : [request.fsGroup])]);
   if (entry) for (const id of groupsWith(request.group, entry.name)) extra.add(id);
-  extra.delete(gid);
+  // With the primary group among them, a process that drops groups cannot reach files that deny its own group (CVE-2022-36109).
+  extra.add(gid);
   return { uid, gid, additionalGids: [...extra].sort((a, b) => a - b) };
 }
 

@@ -9,7 +9,7 @@ import type { PodWorker } from '../pods/worker.ts';
 
 /** Resolves when both directions are done or either end has gone. */
 export function servePortForward(worker: PodWorker, port: number, socket: Duplex, head: Buffer): Promise<void> {
-  const { net } = namespacesOf(worker.pod, worker.paths);
+  const { net } = namespacesOf(worker.pod(), worker.paths);
   const connect = ['socat', '-t', '3600', 'STDIO', `TCP:127.0.0.1:${port}`];
   const [command, ...args] = net ? ['nsenter', `--net=${net}`, ...connect] : connect;
   const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'ignore'] });

@@ -31,7 +31,7 @@ export interface RunningContainer {
 /** 400 when the pod has no such container or it does not run. */
 export function findRunning(manager: PodManager, address: ContainerAddress): RunningContainer {
   const worker = findPod(manager, address);
-  const spec = worker.pod.spec;
+  const spec = worker.pod().spec;
   const container = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].find(({ name }) => name === address.container);
   if (!container) throw badRequest(`container ${address.container} is not valid for pod ${address.pod}`);
   const run = worker.record.containers[container.name]?.current;

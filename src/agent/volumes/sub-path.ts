@@ -48,7 +48,8 @@ async function resolved(root: string, path: string): Promise<string> {
       real = next;
     }
     const within = relative(root, real);
-    if (within.startsWith('..')) throw new AgentError('ContainerConfig', `subPath "${path}" leads out of its volume`);
+    if (within === '..' || within.startsWith('../'))
+      throw new AgentError('ContainerConfig', `subPath "${path}" leads out of its volume`);
   }
   return relative(root, real);
 }

@@ -80,7 +80,7 @@ export class Discovery {
     if (kinds.length === 0) return undefined;
     const groupVersion = group ? `${group}/${version}` : version;
     const resources = kinds.flatMap((resolved) => [resourceBody(resolved), ...subresourceBodies(resolved)]);
-    if (group === '' && this.#table.find('', version, 'pods')) {
+    if (this.#hasBindings(group, version)) {
       resources.push({ name: 'bindings', singularName: 'binding', namespaced: true, kind: 'Binding', verbs: ['create'] });
     }
     return plain({ kind: 'APIResourceList', apiVersion: 'v1', groupVersion, resources });
@@ -91,10 +91,23 @@ export class Discovery {
       metadata: { name: group, creationTimestamp: null },
       versions: versions.map((version) => ({
         version,
-        resources: this.#table.inVersion(group, version).map(aggregatedResource),
+        resources: [
+          ...this.#table.inVersion(group, version).map(aggregatedResource),
+          ...this.#aggregatedBindings(group, version),
+        ],
         freshness: 'Current',
       })),
     };
+  }
+
+  #hasBindings(group: string, version: string): boolean {
+    return group === '' && this.#table.find('', version, 'pods') !== undefined;
+  }
+
+  #aggregatedBindings(group: string, version: string): object[] {
+    if (!this.#hasBindings(group, version)) return [];
+    const responseKind = { group, version, kind: 'Binding' };
+    return [{ resource: 'bindings', responseKind, scope: 'Namespaced', singularResource: 'binding', verbs: ['create'] }];
   }
 }
 

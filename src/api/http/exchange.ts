@@ -109,13 +109,14 @@ export class Exchange implements RequestLine {
     this.#response.flushHeaders();
   }
 
-  write(chunk: Buffer): void {
-    if (!this.signal.aborted) this.#response.write(chunk);
+  /** False when the client is behind: then wait for `drained` before the next, if waiting is possible. */
+  write(chunk: Buffer): boolean {
+    return this.signal.aborted || this.#response.write(chunk);
   }
 
-  /** Waits until the client has taken what was written, or has gone. */
+  /** To be awaited after `write` has said false: resolves when the client has caught up, or has gone. */
   drained(): Promise<void> {
-    return this.pendingBytes === 0 ? Promise.resolve() : this.#drained(this.#response);
+    return this.#drained(this.#response);
   }
 
   end(): void {

@@ -166,11 +166,12 @@ export class ResourceHandler {
     const pod = object as Pod;
     if (!pod.spec?.nodeName) return exchange.send(204, 'text/plain', Buffer.alloc(0));
     const log: Readable = await openPodLog(pod, exchange.query, { agents: this.#agents, signal });
+    signal.addEventListener('abort', () => log.destroy(), { once: true });
     exchange.open(200, 'text/plain; charset=utf-8');
     try {
       for await (const chunk of log) {
-        exchange.write(chunk as Buffer);
-        await exchange.drained();
+        if (exchange.signal.aborted) break;
+        if (!exchange.write(chunk as Buffer)) await exchange.drained();
       }
       exchange.end();
     } catch (error) {

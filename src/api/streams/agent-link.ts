@@ -38,8 +38,12 @@ export async function openAgentDownload(target: AgentTarget): Promise<IncomingMe
     answer.stream.destroy();
     throw serviceUnavailable('the node answered a request for bytes with another protocol');
   }
-  if (answer.response.statusCode === 200) return answer.response;
-  throw await statusErrorOf(answer.response);
+  const { response } = answer;
+  if (response.statusCode !== 200) throw await statusErrorOf(response);
+  const onAbort = () => response.destroy(target.signal.reason);
+  target.signal.addEventListener('abort', onAbort, { once: true });
+  response.once('close', () => target.signal.removeEventListener('abort', onAbort));
+  return response;
 }
 
 type Answer = { stream: Duplex } | { response: IncomingMessage };

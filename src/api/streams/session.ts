@@ -95,16 +95,24 @@ function write(agent: Duplex, frames: Buffer[]): Promise<void> | undefined {
   return room ? undefined : drained(agent);
 }
 
-/** Resolves when `stream` takes more, or is closed. */
+const waits = new WeakMap<Duplex, Promise<void>>();
+
+/** Resolves when `stream` takes more, or is closed. Many may wait for one stream. */
 export function drained(stream: Duplex): Promise<void> {
   if (stream.destroyed || !stream.writableNeedDrain) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      stream.off('drain', done);
-      stream.off('close', done);
-      resolve();
-    };
-    stream.on('drain', done);
-    stream.on('close', done);
-  });
+  let wait = waits.get(stream);
+  if (!wait) {
+    wait = new Promise((resolve) => {
+      const done = () => {
+        stream.off('drain', done);
+        stream.off('close', done);
+        waits.delete(stream);
+        resolve();
+      };
+      stream.on('drain', done);
+      stream.on('close', done);
+    });
+    waits.set(stream, wait);
+  }
+  return wait;
 }

@@ -46,6 +46,8 @@ export class SpdyConnection implements SpdyCarrier {
   constructor(socket: Duplex, onStream: (stream: SpdyStream) => void) {
     this.#socket = socket;
     this.#onStream = onStream;
+    // Whoever reads sees the end of the connection; a write that fails is another sign of the same.
+    socket.on('error', () => socket.destroy());
   }
 
   /** Reads until the connection is over. Rejects with StreamError 'SpdyProtocol', or what broke the connection. */

@@ -23,7 +23,8 @@ export class TerminalSizes {
 function parseSize(text: string): { Width: number; Height: number } | undefined {
   const width = field(text, 'Width');
   const height = field(text, 'Height');
-  if (width === undefined || height === undefined || width > cellsMax || height > cellsMax) return undefined;
+  // Clients without a terminal of their own send zeros.
+  if (!width || !height || width > cellsMax || height > cellsMax) return undefined;
   return { Width: width, Height: height };
 }
 

@@ -1,10 +1,10 @@
 /**
  * WebSocket as Kubernetes' clients speak it: one connection carries all channels, the first byte of a message names the
- * channel. Source: KEP-4006 (v5) and the behaviour of the clients listed in docs. The npm library `ws` does the protocol.
+ * channel. Source: KEP-4006 (v5), and what kubectl and the JavaScript and Python clients send. The npm library `ws` does the protocol.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
 import { badRequest, type Status } from '../../machinery/status.ts';
 import { channels } from '../../machinery/stream-frames.ts';
 import type { ClientSession, SessionInput } from './session.ts';
@@ -16,6 +16,15 @@ const messageBytesMax = 32 * 1024 * 1024;
 const waitingBytesMax = 256 * 1024;
 const closeTimeoutMs = 5_000;
 const normalClosure = 1000;
+
+/** The library's type does not name closeTimeout yet. */
+const serverOptions: ServerOptions & { closeTimeout: number } = {
+  noServer: true,
+  clientTracking: false,
+  perMessageDeflate: false,
+  maxPayload: messageBytesMax,
+  closeTimeout: closeTimeoutMs,
+};
 
 interface Dialect {
   /** Messages are text: a digit for the channel, then base64. */
@@ -69,13 +78,7 @@ export function acceptWebSocket(
   { request, socket, head }: { request: IncomingMessage; socket: Duplex; head: Buffer },
   protocol: string,
 ): Promise<WebSocket> {
-  const server = new WebSocketServer({
-    noServer: true,
-    clientTracking: false,
-    perMessageDeflate: false,
-    maxPayload: messageBytesMax,
-    closeTimeout: closeTimeoutMs,
-  });
+  const server = new WebSocketServer(serverOptions);
   delete request.headers['sec-websocket-protocol'];
   return new Promise((resolve, reject) => {
     server.on('wsClientError', (error) => reject(badRequest(`not a WebSocket handshake: ${error.message}`)));

@@ -2,7 +2,7 @@
  * The network of a local cluster: one network namespace for each peer, joined by a bridge in a namespace of its own. Nothing of
  * it touches the root namespace. Peers are cut off by rules on the bridge, so that their own network looks healthy to them.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { run } from './commands.ts';
 
 export interface LabPeerNetwork {
@@ -93,6 +93,8 @@ export class LabNetwork {
       .map((line) => line.split(' ')[0] ?? '')
       .filter((name) => name.startsWith(`ktk-${this.#name}-`));
     for (const name of own) await run('ip', ['netns', 'delete', name]);
+    // `ip` mounts the folder on itself when it makes the first namespace; the last one takes that away.
+    if (own.length > 0 && readdirSync('/run/netns').length === 0) await run('umount', ['/run/netns']);
   }
 
   async #drop(pairs: (readonly [number, number])[]): Promise<void> {

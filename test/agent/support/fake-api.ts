@@ -15,11 +15,13 @@ import { applyStrategicMerge } from '../../../src/machinery/strategic-merge.ts';
 import type { KubeObject, Pod } from '../../../src/machinery/types.ts';
 
 type Kind = Pick<Resource, 'group' | 'resource' | 'kind'>;
-type Listener = (event: { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: KubeObject }) => void;
+type Happening = { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: KubeObject };
+type Listener = (event: Happening) => void;
 
 export class FakeApi implements Client {
   readonly #objects = new Map<string, KubeObject>();
   readonly #listeners = new Map<string, Set<Listener>>();
+  readonly #history = new Map<string, Happening[]>();
   #revision = 0;
   #away = false;
   #awaySignal = new AbortController();
@@ -52,7 +54,10 @@ export class FakeApi implements Client {
 
   async *watch<T extends KubeObject>(resource: Resource<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
     this.#check();
-    const queue: { type: 'ADDED' | 'MODIFIED' | 'DELETED'; object: KubeObject }[] = [];
+    const since = Number(options.resourceVersion ?? this.#revision);
+    const queue = (this.#history.get(resource.resource) ?? [])
+      .filter(({ object }) => Number(object.metadata.resourceVersion) > since && matches(object, options))
+      .map((event) => structuredClone(event));
     let wake = () => {};
     const listener: Listener = (event) => {
       if (matches(event.object, options)) queue.push(structuredClone(event));
@@ -154,6 +159,10 @@ export class FakeApi implements Client {
   }
 
   #tell(resource: Kind, type: 'ADDED' | 'MODIFIED' | 'DELETED', object: KubeObject): void {
+    const event: Happening = { type, object: structuredClone(object) };
+    const history = this.#history.get(resource.resource) ?? [];
+    this.#history.set(resource.resource, history);
+    history.push(event);
     for (const listener of this.#listeners.get(resource.resource) ?? []) listener({ type, object: structuredClone(object) });
   }
 }

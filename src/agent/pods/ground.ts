@@ -1,0 +1,100 @@
+/**
+ * The ground a pod's containers stand on: its cgroup, namespaces, address and volumes. `prepare` makes what is missing and is
+ * quick when nothing is; `remove` takes it all away.
+ */
+import { abortable } from '../../lib/deferred.ts';
+import { errorMessage } from '../../lib/errors.ts';
+import { qosClassOf } from '../../machinery/qos.ts';
+import type { Pod } from '../../machinery/types.ts';
+import { isAgentError } from '../errors.ts';
+import { PodVolumes } from '../volumes/pod-volumes.ts';
+import { podCgroupLimits } from './needs.ts';
+import type { PodObjects } from './objects.ts';
+import { addressOf, fieldValuesOf, type PodContext } from './pod-context.ts';
+import { ensureSandbox, sandboxStands, writePodFiles } from './sandbox.ts';
+import { tearDownPod } from './teardown.ts';
+
+/** Processes and threads of one pod. */
+const pidsMax = 32_768;
+
+export class PodGround {
+  readonly volumes: PodVolumes;
+  readonly #context: PodContext;
+  readonly #objects: PodObjects;
+  #cgroupParent: string | undefined;
+  #ready = false;
+
+  constructor(context: PodContext, objects: PodObjects) {
+    this.#context = context;
+    this.#objects = objects;
+    const { paths, services } = context;
+    const { executor, clock } = services;
+    this.volumes = new PodVolumes({ paths, executor, clock, sources: objects, values: () => fieldValuesOf(context) });
+  }
+
+  /** True while namespaces and network stand. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** The cgroup under which the runtime makes those of the containers. Only after `prepare`. */
+  get cgroupParent(): string {
+    return this.#cgroupParent!;
+  }
+
+  /** Finds out what an earlier agent left standing. */
+  async look(): Promise<void> {
+    const { record, paths, pod } = this.#context;
+    const hasAddress = pod().spec?.hostNetwork === true || record.ip !== undefined;
+    this.#ready = !record.ended && record.hadSandbox && hasAddress && (await sandboxStands(pod(), paths));
+  }
+
+  /** Rejects with the signal's reason, AgentError 'Sandbox', 'Network' or 'Volume'; the events are recorded here. */
+  async prepare(signal: AbortSignal): Promise<void> {
+    const { services, uid } = this.#context;
+    const pod = this.#context.pod();
+    const qos = pod.status?.qosClass ?? qosClassOf(pod.spec!);
+    this.#cgroupParent ??= await services.cgroups.ensurePod(uid, qos as 'Burstable', podCgroupLimits(pod.spec!, pidsMax));
+    try {
+      if (!pod.spec?.hostNetwork) await services.networkReady(signal);
+      signal.throwIfAborted();
+      await this.look();
+      if (!this.#ready) await this.#makeSandbox(pod);
+    } catch (error) {
+      signal.throwIfAborted();
+      const message = `Failed to create pod sandbox: ${errorMessage(error)}`;
+      services.events.record(pod, 'Warning', 'FailedCreatePodSandBox', message);
+      throw error;
+    }
+    await abortable(this.#objects.synced(signal), signal);
+    try {
+      await this.volumes.setUp(pod);
+    } catch (error) {
+      if (isAgentError(error, 'Volume')) services.events.record(pod, 'Warning', 'FailedMount', error.message);
+      throw error;
+    }
+  }
+
+  /** Nothing of the pod may run any more. The logs stay. */
+  async remove(): Promise<void> {
+    const { services, paths, record, pod } = this.#context;
+    await tearDownPod(services, pod(), paths, record);
+    this.#ready = false;
+    this.#cgroupParent = undefined;
+  }
+
+  async #makeSandbox(pod: Pod): Promise<void> {
+    const { services, paths, record, uid, save, publish } = this.#context;
+    const { options, executor, network } = services;
+    // On disk before the first mount: an agent that dies here leaves nothing that the next one does not know of.
+    record.hadSandbox = true;
+    record.ip = undefined;
+    await save();
+    await ensureSandbox(pod, paths, options.nodeName, executor);
+    if (!pod.spec?.hostNetwork) record.ip = (await network.attach(uid, paths.netns)).ip;
+    await writePodFiles(pod, paths, options.nodeName, addressOf(this.#context));
+    this.#ready = true;
+    await save();
+    publish();
+  }
+}
