@@ -1,6 +1,12 @@
 /** Gives the pure gossip room a clock, a network and real figures: one heartbeat a second, verdicts four times a second. */
 import { request } from 'node:http';
-import { decodeHeartbeat, encodeHeartbeat, FailureDetector, type Heartbeat, type Resources   type VerdictChange,
+import {
+  decodeHeartbeat,
+  encodeHeartbeat,
+  FailureDetector,
+  type Heartbeat,
+  type Resources,
+  type VerdictChange,
 } from '../gossip/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';

@@ -121,7 +121,7 @@ test('a rotten entry is refused and named', async () => {
   });
   const error = await refusal(path);
   assert.is(error.code, 'LogCorrupt');
-  assert.equal(error.details, { problem: 'checksum mismatch', index: 4 });
+  assert.equal(error.fields, { problem: 'checksum mismatch', index: 4 });
 });
 
 test('a torn entry is refused and named', async () => {
@@ -151,7 +151,7 @@ test('a rotten or missing state record is refused', async () => {
   const path = await folder();
   await written(path, { hardState: hard(1), entries: entries(1, 2, 1) });
   await damage(path, (db) => db.put(Buffer.from('state'), Buffer.from('nonsense')));
-  assert.is((await refusal(path)).details.record, 'state');
+  assert.is((await refusal(path)).fields.record, 'state');
   await damage(path, (db) => db.del(Buffer.from('state')));
   assert.match((await refusal(path)).message, 'an entry without a state record');
 });

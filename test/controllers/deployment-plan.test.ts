@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { limitsOf } from '../../src/controllers/deployment/limits.ts';
 import { planDeployment } from '../../src/controllers/deployment/plan.ts';
+import { shrinkOlds } from '../../src/controllers/deployment/scaling.ts';
 import { templateHash } from '../../src/controllers/deployment/template.ts';
 import type { Deployment, ReplicaSet } from '../../src/machinery/types.ts';
 import { deploymentNamed } from './cluster.ts';
@@ -58,6 +59,31 @@ test('proportional scaling: in the middle of a rollout each ReplicaSet gets its 
   );
   assert.equal(Object.fromEntries(sizes), { old: 11, new: 7 });
 });
+
+const shrinkTable: [
+  why: string,
+  old: [size: number, available: number],
+  current: [size: number, available: number],
+  oldBecomes: number,
+][] = [
+  ['nothing is missing', [10, 10], [3, 0], 8],
+  ['each new pod that is available frees an old one', [8, 8], [5, 3], 5],
+  ['old pods that are not available go first, but no more than if they were', [10, 5], [3, 0], 8],
+  ['a report that still counts pods about to go counts for no more than the size', [8, 8], [3, 5], 5],
+  ['below the minimum nothing goes', [8, 6], [5, 0], 8],
+];
+for (const [why, old, current, oldBecomes] of shrinkTable) {
+  test(`10 replicas, 3 more, 2 less: of ${old} old and ${current} new ones the old become ${oldBecomes}: ${why}`, () => {
+    const withReport = (name: string, [size, available]: [number, number], age: number, image: string) => ({
+      ...replicaSetOf(name, size, image, age),
+      status: { replicas: size, availableReplicas: available },
+    });
+    const replicaSets = [withReport('old', old, 1, 'web:0'), withReport('new', current, 2, 'web:1')];
+    const limits = { replicas: 10, surge: 3, unavailable: 2 };
+    const [resize] = shrinkOlds(limits, replicaSets[1] as ReplicaSet, replicaSets.slice(0, 1));
+    assert.is(resize?.replicas ?? old[0], oldBecomes);
+  });
+}
 
 function started(deployment: Deployment): Deployment {
   const conditions = [

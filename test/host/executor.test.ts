@@ -59,7 +59,7 @@ test('environment, working directory and binary input reach the command', async 
 test('check rejects on a non-zero exit with what the command said', async () => {
   const error = await failure(executor.check('sh', ['-c', 'echo no such thing >&2; exit 7']));
   assert.is(error.code, 'CommandFailed');
-  assert.is(error.details.exitCode, 7);
+  assert.is(error.fields.exitCode, 7);
   assert.match(error.message, 'no such thing');
 });
 
