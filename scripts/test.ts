@@ -68,9 +68,12 @@ function run({ name, command, minutesMax }: Suite): Promise<Outcome> {
   });
 }
 
+/** What terminals take as colours; uvu prints them to pipes too. */
+const colours = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
+
 /** A check counts as one test; uvu prints its totals. A suite that failed has at least one failure, whatever it printed. */
 function read(output: string, succeeded: boolean): Outcome {
-  const totals = /Total:\s+(\d+)\s+Passed:\s+(\d+)\s+Skipped:\s+(\d+)/.exec(output);
+  const totals = /Total:\s+(\d+)\s+Passed:\s+(\d+)\s+Skipped:\s+(\d+)/.exec(output.replace(colours, ''));
   if (!totals) return succeeded ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
   const [total, passed, skipped] = totals.slice(1).map(Number) as [number, number, number];
   const failed = total - passed - skipped;

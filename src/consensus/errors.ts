@@ -26,7 +26,7 @@ export type ConsensusErrorCode =
   | 'LearnerBehind'
   /** The other peer did not take over in time. */
   | 'TransferFailed'
-  /** The log on disk is damaged; the details say where and how. */
+  /** The log on disk is damaged; the fields say where and how. */
   | 'LogCorrupt'
   /** The disk refused a write or fsync. */
   | 'StorageFailed'
@@ -40,8 +40,8 @@ export type ConsensusErrorCode =
   | 'Stopped';
 
 export class ConsensusError extends KontikiError<ConsensusErrorCode> {
-  constructor(code: ConsensusErrorCode, message: string, details: Record<string, unknown> = {}, cause?: unknown) {
-    super(code, message, details, cause);
+  constructor(code: ConsensusErrorCode, message: string, fields: Record<string, unknown> = {}, cause?: unknown) {
+    super(code, message, fields, cause);
     this.name = 'ConsensusError';
   }
 }

@@ -47,9 +47,9 @@ function encodeEntry(key: Buffer, entry: Entry): Buffer {
   return record;
 }
 
-function corrupt(problem: string, details: Record<string, unknown>): ConsensusError {
-  const where = 'index' in details ? `entry ${details.index}: ` : '';
-  return new ConsensusError('LogCorrupt', `the log on disk is damaged: ${where}${problem}`, { problem, ...details });
+function corrupt(problem: string, fields: Record<string, unknown>): ConsensusError {
+  const where = 'index' in fields ? `entry ${fields.index}: ` : '';
+  return new ConsensusError('LogCorrupt', `the log on disk is damaged: ${where}${problem}`, { problem, ...fields });
 }
 
 function decodeEntry(key: Buffer, record: Buffer): Entry {

@@ -1,6 +1,11 @@
 /** A pod's whole life on a real machine: namespaces, runc, conmon. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { rotateLog } from '../../src/agent/pods/log-rotation.ts';
+import { podPaths } from '../../src/agent/pods/record.ts';
 import { pods } from '../../src/machinery/resources.ts';
 import { getText, Session } from './support/agent-client.ts';
 import { image, Lab, until } from './support/lab.ts';
@@ -187,6 +192,110 @@ test('a failing liveness probe restarts the container, a readiness probe only ho
   });
   await lab.podUntil('sick', 'was restarted', ({ containerStatuses }) => containerStatuses?.[0]?.restartCount === 1);
   assert.ok(reasonsOf('sick').includes('Unhealthy'));
+});
+
+test('an image that cannot be pulled backs off', async () => {
+  await lab.createPod('unpullable', {
+    containers: [{ name: 'main', image: '127.0.0.1:1/nothing:1', imagePullPolicy: 'IfNotPresent' }],
+  });
+  const reasonOf = (reason: string) =>
+    lab.podUntil('unpullable', reason, ({ containerStatuses }) => containerStatuses?.[0]?.state?.waiting?.reason === reason);
+  await reasonOf('ErrImagePull');
+  const pod = await reasonOf('ImagePullBackOff');
+  assert.match(
+    pod.status?.containerStatuses?.[0]?.state?.waiting?.message ?? '',
+    /^Back-off pulling image "127\.0\.0\.1:1\/nothing:1"/,
+  );
+  assert.ok(['Pulling', 'Failed', 'BackOff'].every((reason) => reasonsOf('unpullable').includes(reason)));
+});
+
+test('an image name that is none is said to be so', async () => {
+  await lab.createPod('misnamed', { containers: [{ name: 'main', image: 'No Such Name', imagePullPolicy: 'IfNotPresent' }] });
+  await lab.podUntil(
+    'misnamed',
+    'waits',
+    ({ containerStatuses }) => containerStatuses?.[0]?.state?.waiting?.reason === 'InvalidImageName',
+  );
+});
+
+test('hooks run after the start and before the stop', async () => {
+  const volumeMounts = [{ name: 'host', mountPath: '/host' }];
+  const hook = (text: string) => ({ exec: { command: ['sh', '-c', `echo ${text} >> /host/hooks`] } });
+  const host = mkdtempSync(join(tmpdir(), 'kontiki-hooks-'));
+  try {
+    await lab.createPod('hooked', {
+      volumes: [{ name: 'host', hostPath: { path: host } }],
+      containers: [
+        {
+          ...shell('trap "echo term >> /host/hooks; exit 0" TERM; while true; do sleep 0.05; done'),
+          volumeMounts,
+          lifecycle: { postStart: hook('started'), preStop: hook('stopping') },
+        },
+      ],
+    });
+    await lab.running('hooked');
+    await until('the first hook', () => existsSync(join(host, 'hooks')));
+    await lab.deletePod('hooked', 30);
+    await gone('hooked');
+    assert.is(readFileSync(join(host, 'hooks'), 'utf8'), 'started\nstopping\nterm\n');
+  } finally {
+    rmSync(host, { recursive: true });
+  }
+});
+
+test('a pod on the network of the machine has its address and name', async () => {
+  await lab.createPod('hostnet', {
+    restartPolicy: 'Never',
+    hostNetwork: true,
+    containers: [shell('hostname; ls /sys/class/net | grep -c .')],
+  });
+  const pod = await lab.podUntil('hostnet', 'ends', ({ phase }) => phase === 'Succeeded');
+  assert.is(pod.status?.podIP, '127.0.0.1');
+});
+
+test('a changed image replaces the container', async () => {
+  await lab.createPod('changed', { terminationGracePeriodSeconds: 1, containers: [shell('exec sleep 1000')] });
+  await lab.running('changed');
+  const containers = [{ ...shell('exec sleep 1000'), image: 'kontiki-test:1' }];
+  await lab.api.patch(pods, 'changed', 'merge', { spec: { containers } }, { namespace: 'default' });
+  await lab.podUntil(
+    'changed',
+    'runs again',
+    ({ containerStatuses }) => containerStatuses?.[0]?.restartCount === 1 && containerStatuses[0].ready,
+  );
+});
+
+test('a pod that is active for too long fails', async () => {
+  await lab.createPod('late', {
+    activeDeadlineSeconds: 1,
+    terminationGracePeriodSeconds: 1,
+    containers: [shell('exec sleep 1000')],
+  });
+  const pod = await lab.podUntil('late', 'failed', ({ phase }) => phase === 'Failed');
+  assert.is(pod.status?.reason, 'DeadlineExceeded');
+});
+
+test('a log above its limit is put aside and goes on', async () => {
+  await lab.createPod('chatty', {
+    containers: [shell('echo before; read line; echo after; exec sleep 1000')].map((container) => ({
+      ...container,
+      stdin: true,
+    })),
+  });
+  const { metadata } = await lab.running('chatty');
+  const paths = podPaths(lab.dataDir, metadata.uid!);
+  await until('the first line', () => statSync(paths.log('main', 0)).size > 0);
+  assert.not.ok(await rotateLog(paths, 'main', 0));
+  assert.ok(await rotateLog(paths, 'main', 0, 1));
+  await until('a new file', () => existsSync(paths.log('main', 0)));
+  const session = await Session.open(lab.options.agentSocket, '/attach/default/chatty/main?stdin=true');
+  session.input('go\n');
+  await until(
+    'the second line',
+    async () => (await getText(lab.options.agentSocket, '/logs/default/chatty/main')).text === 'after\n',
+  );
+  assert.match(readFileSync(`${paths.log('main', 0)}.1`, 'utf8'), / stdout F before\n$/);
+  session.hangUp();
 });
 
 test.run();

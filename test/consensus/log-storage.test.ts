@@ -128,14 +128,14 @@ test('a torn entry is refused and named', async () => {
   const path = await folder();
   await written(path, { hardState: hard(1), entries: entries(1, 9, 1) });
   await damage(path, async (db) => db.put(key(9), (await db.get(key(9)))!.subarray(0, 7)));
-  assert.equal((await refusal(path)).details, { problem: 'record too short', index: 9, bytes: 7 });
+  assert.equal((await refusal(path)).fields, { problem: 'record too short', index: 9, bytes: 7 });
 });
 
 test('an entry under the key of another one is refused', async () => {
   const path = await folder();
   await written(path, { hardState: hard(1), entries: entries(1, 9, 1) });
   await damage(path, async (db) => db.put(key(5), (await db.get(key(6)))!));
-  assert.equal((await refusal(path)).details, { problem: 'checksum mismatch', index: 5 });
+  assert.equal((await refusal(path)).fields, { problem: 'checksum mismatch', index: 5 });
 });
 
 test('missing entries are refused, in the middle and at the end', async () => {
