@@ -1,6 +1,8 @@
 /** The common form of a control loop: a queue of keys, and `reconcile` for one key at a time. */
+import { isReason } from '../machinery/status.ts';
 import { WorkQueue } from '../machinery/work-queue.ts';
 import type { Controller, ControllerContext } from './context.ts';
+import { ControllerError } from './errors.ts';
 
 export interface QueueController extends Controller {
   readonly queue: WorkQueue;
@@ -30,6 +32,17 @@ export function queueController(context: ControllerContext, options: QueueContro
       }
     },
   };
+}
+
+/**
+ * Ends a reconcile some of whose writes failed. When all of them were based on an old version it is a mere conflict: the next look
+ * has the new one.
+ */
+export function throwIfFailed(errors: readonly unknown[], message: string, details: Record<string, unknown>): void {
+  if (errors.length === 0) return;
+  const worst = errors.find((error) => !isReason(error, 'Conflict'));
+  if (worst === undefined) throw errors[0];
+  throw new ControllerError('WritesFailed', message, { ...details, failures: errors.length }, worst);
 }
 
 /** Runs `write` for each item at once and waits for all; the errors of those that failed. */

@@ -133,7 +133,13 @@ function openConnection(options: HttpClientOptions): Connection {
   const prefix = base.pathname.replace(/\/$/, '');
   const target: https.RequestOptions = local
     ? { socketPath: options.socketPath }
-    : { host: base.hostname, port: base.port || 443, ca: options.ca, cert: options.cert, key: options.key };
+    : {
+        host: base.hostname.replace(/^\[|\]$/g, ''),
+        port: base.port || 443,
+        ca: options.ca,
+        cert: options.cert,
+        key: options.key,
+      };
   const request = local ? http.request : https.request;
   const unreachable = (error: unknown) => serviceUnavailable(`the API server cannot be reached: ${errorMessage(error)}`);
 

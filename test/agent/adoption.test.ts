@@ -1,5 +1,5 @@
 /** The agent goes and comes back; the API goes and comes back; containers do not notice. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -99,6 +99,33 @@ test('pods go on while the API is away, and tell when it is back', async () => {
   );
   lab.api.setAway(false);
   await lab.podUntil('alone', 'shows the restart', ({ containerStatuses }) => containerStatuses?.[0]?.restartCount === 1);
+});
+
+test('a start that an agent did not live to finish is made again, and is no restart', async () => {
+  await lab.createPod('begun', { containers: [shell('exec sleep 1000')] });
+  const { metadata } = await lab.running('begun');
+  await lab.stopAgent();
+  const record = recordOf(metadata.uid!);
+  const run = record.containers.main!.current!;
+  const before = run.pid!;
+  Object.assign(run, { state: 'creating', pid: undefined, pidStart: undefined });
+  writeFileSync(join(lab.dataDir, 'pods', metadata.uid!, 'state.json'), JSON.stringify(record));
+  await lab.startAgent();
+  await until('it runs again', () => recordOf(metadata.uid!).containers.main?.current?.state === 'running');
+  assert.is.not(pidOf(metadata.uid!), before);
+  assert.throws(() => process.kill(before, 0), /ESRCH/);
+  assert.is(recordOf(metadata.uid!).containers.main?.current?.attempt, 0);
+});
+
+test('what has no readable record is removed, and the pod is started anew', async () => {
+  await lab.createPod('torn', { containers: [shell('exec sleep 1000')] });
+  const { metadata } = await lab.running('torn');
+  const before = pidOf(metadata.uid!);
+  await lab.stopAgent();
+  writeFileSync(join(lab.dataDir, 'pods', metadata.uid!, 'state.json'), '{"version":1,');
+  await lab.startAgent();
+  await until('it runs again', () => recordOf(metadata.uid!).containers.main?.current?.state === 'running');
+  assert.throws(() => process.kill(before, 0), /ESRCH/);
 });
 
 test('a pod made anew under the same name is another pod', async () => {

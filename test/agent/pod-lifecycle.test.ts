@@ -94,7 +94,7 @@ test('a program that is not there is a start error', async () => {
   const terminated = pod.status?.containerStatuses?.[0]?.state?.terminated;
   assert.is(terminated?.exitCode, 128);
   assert.is(terminated?.reason, 'StartError');
-  assert.match(terminated?.message ?? '', /no such file or directory/);
+  assert.match(terminated?.message ?? '', /no such file or directory/i);
 });
 
 test('init containers run one after the other before the rest', async () => {

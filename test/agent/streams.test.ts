@@ -28,8 +28,11 @@ test('exec passes input on and sees its end', async () => {
 test('exec on a terminal has one, with the size the client says', async () => {
   const session = await Session.open(socket(), execPath('host', ['sh'], 'stdin=true&stdout=true&tty=true'));
   session.resize(123, 45);
-  session.input('stty size; tty\n');
-  await until('the size', () => /45 123\s+\/dev\/pts\/\d/.test(session.stdout));
+  // As with a window that is being resized: the program sees the new size soon, not at once.
+  await until('the size', () => {
+    session.input('stty size; tty\n');
+    return /45 123\s+\/dev\/pts\/\d/.test(session.stdout);
+  });
   session.input('exit 4\n');
   assert.is((await session.ended).details?.causes?.[0]?.message, '4');
 });
@@ -115,8 +118,10 @@ test('attaching to a terminal reaches the program on it', async () => {
   await lab.running('console');
   const session = await Session.open(socket(), '/attach/default/console/main?stdin=true&stdout=true&tty=true');
   session.resize(99, 33);
-  session.input('stty size\n');
-  await until('the size', () => session.stdout.includes('33 99'));
+  await until('the size', () => {
+    session.input('stty size\n');
+    return session.stdout.includes('33 99');
+  });
   session.input('exit 6\n');
   assert.is((await session.ended).details?.causes?.[0]?.message, '6');
 });

@@ -16,8 +16,8 @@ export class Checker {
   readonly #votes = new Map<string, PeerId>();
   /** Each (index, term) that was ever in a log, with what was there and the term before. */
   readonly #entries = new Map<string, { content: string; previousTerm: number | undefined }>();
-  /** By index: the term of the entry committed there. */
-  readonly #committed: number[] = [0];
+  /** By index: the term of the entry committed there, and the term in which it was seen to be committed first. */
+  readonly #committed: { term: number; inTerm: number }[] = [{ term: 0, inTerm: 0 }];
   /** The digest of the state after each committed entry, as the first peer that got there had it. */
   readonly #digests = new Map<number, number>();
   acknowledged = 0;
@@ -26,15 +26,21 @@ export class Checker {
     return this.#committed.length - 1;
   }
 
-  /** At most one leader in a term, and it has everything that is committed. */
+  /**
+   * At most one leader in a term, and it has everything that was committed in earlier terms. What a later leader committed it
+   * may lack: slow votes can make a leader of a term that is over already.
+   */
   led(core: RaftCore): void {
     const known = this.#leaders.get(core.term);
     must(known === undefined || known === core.id, () => `${known} and ${core.id} both led term ${core.term}`);
     if (known) return;
     this.#leaders.set(core.term, core.id);
     for (let index = core.log.baseIndex; index < this.#committed.length; index++) {
-      const term = this.#committed[index];
-      must(core.log.term(index) === term, () => `leader ${core.id} of term ${core.term} lacks committed entry ${index}/${term}`);
+      const { term, inTerm } = this.#committed[index]!;
+      must(
+        inTerm >= core.term || core.log.term(index) === term,
+        () => `leader ${core.id} of term ${core.term} lacks committed entry ${index}/${term}`,
+      );
     }
   }
 
@@ -72,10 +78,10 @@ export class Checker {
     const { commit, baseIndex } = core.log;
     for (let index = Math.max(checked + 1, baseIndex); index <= commit; index++) {
       const term = core.log.term(index)!;
-      const known = this.#committed[index];
+      const known = this.#committed[index]?.term;
       if (known === undefined) {
         must(index === this.#committed.length, () => `${core.id} committed ${index} out of order`);
-        this.#committed.push(term);
+        this.#committed.push({ term, inTerm: core.term });
       } else must(known === term, () => `${core.id} committed ${index}/${term}, but ${index}/${known} was committed`);
     }
     return commit;
@@ -83,7 +89,7 @@ export class Checker {
 
   applied(id: PeerId, previous: number, entry: Entry, digest: number): void {
     must(entry.index === previous + 1, () => `${id} applied ${entry.index} after ${previous}`);
-    const term = this.#committed[entry.index];
+    const term = this.#committed[entry.index]?.term;
     must(term === entry.term, () => `${id} applied ${entry.index}/${entry.term}, committed is term ${term}`);
     this.state(id, entry.index, digest);
   }
@@ -97,7 +103,7 @@ export class Checker {
 
   /** A client was told that its proposal is committed. */
   acknowledge(index: number, term: number, content: string): void {
-    must(this.#committed[index] === term, () => `acknowledged ${index}/${term} is not committed`);
+    must(this.#committed[index]?.term === term, () => `acknowledged ${index}/${term} is not committed`);
     must(this.#entries.get(`${index} ${term}`)?.content === content, () => `acknowledged ${index}/${term} is another proposal`);
     this.acknowledged = Math.max(this.acknowledged, index);
   }

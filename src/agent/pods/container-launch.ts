@@ -90,7 +90,7 @@ export async function launchContainer(context: LaunchContext, container: Contain
   const run: ContainerRun = {
     id,
     attempt,
-    image: image.references[0] ?? container.image ?? '',
+    image: referenceShown(image, container.image ?? ''),
     imageId: image.digests[0] ?? image.id,
     wantedImage: container.image ?? '',
     state: 'creating',
@@ -119,6 +119,12 @@ export async function launchContainer(context: LaunchContext, container: Contain
   }
   await context.save();
   await removeOldRun(context, container.name, attempt - 2);
+}
+
+/** Of an image's names the one that the pod asked for, in full. */
+function referenceShown({ references }: Image, wanted: string): string {
+  const forms = [wanted, `${wanted}:latest`];
+  return references.find((full) => forms.some((form) => full === form || full.endsWith(`/${form}`))) ?? wanted;
 }
 
 /** Gives back what a run that ended held on the host. Its bundle and log stay. Idempotent. */

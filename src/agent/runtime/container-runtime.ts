@@ -56,11 +56,12 @@ export class ContainerRuntime {
     await mkdir(this.exitDir, { recursive: true, mode: 0o700 });
     const found = await this.#options.executor.check('sh', ['-c', 'command -v "$1"', 'sh', this.#options.runtime]);
     this.#binary = found.trim();
+    if (this.#options.runtime === 'crun') await this.#wrapForHybridCgroups(this.#binary);
   }
 
   /** Arguments that put `command` of the runtime on our state folder, for commands that callers spawn themselves. */
   commandLine(...args: string[]): { command: string; args: string[] } {
-    return { command: this.#options.runtime, args: ['--root', this.#root, ...args] };
+    return { command: this.#binary ?? this.#options.runtime, args: ['--root', this.#root, ...args] };
   }
 
   /**
@@ -123,6 +124,20 @@ export class ContainerRuntime {
     if (text === undefined || !/^\d+$/.test(text.trim())) return undefined;
     const [info, oom] = await Promise.all([stat(file), readText(join(bundle, 'oom'))]);
     return { code: Number(text), oom: oom !== undefined, finishedAtMs: info.mtimeMs };
+  }
+
+  /**
+   * crun takes a machine with both cgroup versions mounted for a v2 one. It runs in a mount namespace of its own, without the
+   * v2 mount; the containers' cgroups are the same.
+   */
+  async #wrapForHybridCgroups(binary: string): Promise<void> {
+    const unified = '/sys/fs/cgroup/unified';
+    if (!(await readFile('/proc/self/mountinfo', 'utf8')).includes(` ${unified} `)) return;
+    const wrapper = join(this.#options.dataDir, 'crun-v1');
+    const inside = `umount ${unified} && exec "$0" "$@"`;
+    const script = `#!/bin/sh\nexec unshare --mount --propagation slave sh -c '${inside}' ${binary} "$@"\n`;
+    await writeFile(wrapper, script, { mode: 0o700 });
+    this.#binary = wrapper;
   }
 
   #monitorArgs({ id, bundle, logFile, spec, stdin, stdinOnce }: CreateOptions): string[] {

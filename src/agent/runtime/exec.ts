@@ -24,11 +24,10 @@ export async function prepareExec(
   runtime: ContainerRuntime,
   target: { id: string; bundle: string },
   argv: string[],
-  options: { tty: boolean; columns?: number; rows?: number },
+  options: { tty: boolean },
 ): Promise<ExecCommand> {
   const spec = JSON.parse(await readFile(join(target.bundle, 'config.json'), 'utf8')) as OciSpec;
   const process_ = execProcess(spec, argv, options.tty);
-  if (options.tty && options.columns && options.rows) process_.consoleSize = { width: options.columns, height: options.rows };
   const base = join(target.bundle, `exec-${randomUUID()}`);
   const description = `${base}.json`;
   const pidFile = `${base}.pid`;

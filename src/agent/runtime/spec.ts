@@ -16,7 +16,6 @@ export interface OciMount {
 
 export interface OciProcess {
   terminal: boolean;
-  consoleSize?: { height: number; width: number };
   user: ProcessUser;
   args: string[];
   env: string[];

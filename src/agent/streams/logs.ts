@@ -43,6 +43,11 @@ function whole(query: URLSearchParams, name: string): number | undefined {
   return Number(text);
 }
 
+const waitingTexts: Record<string, string> = {
+  ErrImagePull: "image can't be pulled",
+  ImagePullBackOff: 'trying and failing to pull image',
+};
+
 /** The run whose log is meant. StatusError 400 in the words kubectl users know when there is none. */
 async function logFileOf(worker: PodWorker, { pod, container }: ContainerAddress, previous: boolean) {
   const state = worker.record.containers[container];
@@ -60,10 +65,7 @@ async function logFileOf(worker: PodWorker, { pod, container }: ContainerAddress
     throw badRequest(`container "${container}" in pod "${pod}" has no log: ${run.exit.reason}: ${run.exit.message ?? ''}`);
   const all = [...(worker.record.status?.initContainerStatuses ?? []), ...(worker.record.status?.containerStatuses ?? [])];
   const waiting = all.find(({ name }) => name === container)?.state?.waiting;
-  const why =
-    waiting?.message && waiting.reason?.startsWith('Err')
-      ? `trying and failing to pull image`
-      : (waiting?.reason ?? 'ContainerCreating');
+  const why = waitingTexts[waiting?.reason ?? ''] ?? waiting?.reason ?? 'ContainerCreating';
   throw badRequest(`container "${container}" in pod "${pod}" is waiting to start: ${why}`);
 }
 

@@ -13,6 +13,8 @@ import { blockers, foreground, isOrphaning, isWaiting, type OwnerState, orphan, 
 
 const workers = 8;
 const ownersIndex = 'owners';
+/** Short-lived and many, or not stored at all: a copy of these would cost more than it could ever find. */
+const neverOwned = new Set(['events', 'leases']);
 /** uids that the server has said are gone. */
 const absentMax = 1_000;
 
@@ -30,10 +32,9 @@ export function garbageCollector(context: ControllerContext): Controller {
   const { client } = context;
   const controller = queueController(context, { name: 'garbage-collector', workers, reconcile });
   const absent = new Set<string>();
-  const sources: Source[] = context.options.ownableResources.map((resource) => ({
-    resource,
-    informer: context.informer(resource),
-  }));
+  const sources: Source[] = context.options.ownableResources
+    .filter(({ resource }) => !neverOwned.has(resource))
+    .map((resource) => ({ resource, informer: context.informer(resource) }));
   const byKind = new Map<string, Source>();
   sources.forEach((source, index) => {
     const { resource, informer } = source;

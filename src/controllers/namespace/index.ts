@@ -4,8 +4,7 @@ import * as r from '../../machinery/resources.ts';
 import { isReason } from '../../machinery/status.ts';
 import type { KubeObject, Namespace } from '../../machinery/types.ts';
 import type { Controller, ControllerContext } from '../context.ts';
-import { ControllerError } from '../errors.ts';
-import { queueController, writeAll } from '../queue-controller.ts';
+import { queueController, throwIfFailed, writeAll } from '../queue-controller.ts';
 import { same } from '../same.ts';
 import { finalizer, isGoing, planConditions, type Remaining, recheckMs } from './plan.ts';
 
@@ -50,10 +49,7 @@ export function namespaceController(context: ControllerContext): Controller {
     const waiting = items.filter(({ metadata }) => !metadata.deletionTimestamp);
     for (let start = 0; start < waiting.length; start += deletionsMax) {
       const errors = await writeAll(waiting.slice(start, start + deletionsMax), (object) => remove(resource, object, signal));
-      if (errors[0]) {
-        const details = { namespace, resource: resource.resource, failures: errors.length };
-        throw new ControllerError('WritesFailed', `emptying namespace ${namespace} failed`, details, errors[0]);
-      }
+      throwIfFailed(errors, `emptying namespace ${namespace} failed`, { namespace, resource: resource.resource });
     }
     return {
       resource: resource.group ? `${resource.resource}.${resource.group}` : resource.resource,

@@ -9,9 +9,8 @@ import { isReason } from '../../machinery/status.ts';
 import type { Node, Pod } from '../../machinery/types.ts';
 import { withCondition } from '../conditions.ts';
 import type { Controller, ControllerContext } from '../context.ts';
-import { ControllerError } from '../errors.ts';
 import { isReady } from '../pod-state.ts';
-import { queueController, writeAll } from '../queue-controller.ts';
+import { queueController, throwIfFailed, writeAll } from '../queue-controller.ts';
 import { judgeHealth, lostConditions, type Observations, planTaints, readiness } from './plan.ts';
 
 const workers = 8;
@@ -110,10 +109,7 @@ export function nodeLifecycleController(context: ControllerContext): Controller 
 
   async function markPodsNotReady(nodeName: string, signal: AbortSignal): Promise<void> {
     const errors = await writeAll(pods.byIndex(nodeIndex, nodeName).filter(isReady), (pod) => markNotReady(pod, signal));
-    if (errors[0]) {
-      const details = { nodeName, failures: errors.length };
-      throw new ControllerError('WritesFailed', `marking the pods of ${nodeName} failed`, details, errors[0]);
-    }
+    throwIfFailed(errors, `marking the pods of ${nodeName} failed`, { nodeName });
   }
 
   async function markNotReady(pod: Pod, signal: AbortSignal): Promise<void> {

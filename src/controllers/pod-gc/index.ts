@@ -4,9 +4,8 @@ import { isReason } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { withCondition } from '../conditions.ts';
 import type { Controller, ControllerContext } from '../context.ts';
-import { ControllerError } from '../errors.ts';
 import { isFinished } from '../pod-state.ts';
-import { queueController, writeAll } from '../queue-controller.ts';
+import { queueController, throwIfFailed, writeAll } from '../queue-controller.ts';
 import { planPodGc } from './plan.ts';
 
 const key = 'all';
@@ -45,9 +44,7 @@ export function podGcController(context: ControllerContext): Controller {
       if (plan.orphaned.includes(pod)) await markFailed(pod, signal);
       await remove(pod, signal);
     });
-    if (errors[0]) {
-      throw new ControllerError('WritesFailed', 'removing pods failed', { failures: errors.length }, errors[0]);
-    }
+    throwIfFailed(errors, 'removing pods failed', {});
     if (doomed.length > removalsMax) controller.queue.add(key);
   }
 

@@ -66,7 +66,7 @@ export class Lab {
       apiSocket: join(dataDir, 'api.sock'),
       agentSocket: join(dataDir, 'agent.sock'),
       cgroupRoot: `kontiki-agent-test-${process.pid}`,
-      runtime: 'runc',
+      runtime: (process.env.KONTIKI_TEST_RUNTIME as 'crun' | undefined) ?? 'runc',
       insecureRegistries: [],
       systemReserved: { cpuMilli: 0, memoryBytes: 0 },
       capacity: { cpuMilli: 4_000, memoryBytes: 4 * 1024 ** 3 },
