@@ -22,10 +22,15 @@ export function callDaemon<T>(socketPath: string, method: string, path: string, 
 }
 
 /** As callDaemon, for an answer of bytes. `timeoutMs` is the longest silence. A stream that the daemon breaks off throws. */
-export function streamFromDaemon(socketPath: string, method: string, path: string, timeoutMs = 60_000): Promise<IncomingMessage> {
+export function streamFromDaemon(
+  socketPath: string,
+  method: string,
+  path: string,
+  timeoutMs = 60_000,
+): Promise<AsyncIterable<Uint8Array>> {
   return new Promise((resolve, reject) => {
     const call = request({ socketPath, method, path, timeout: timeoutMs }, (response) => {
-      if (response.statusCode === 200) return resolve(response);
+      if (response.statusCode === 200) return resolve(unbroken(response));
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
@@ -37,6 +42,14 @@ export function streamFromDaemon(socketPath: string, method: string, path: strin
     onFailure(call, socketPath, timeoutMs, reject);
     call.end();
   });
+}
+
+async function* unbroken(response: IncomingMessage): AsyncGenerator<Uint8Array> {
+  try {
+    yield* response as AsyncIterable<Uint8Array>;
+  } catch (error) {
+    throw new CliError('CommandFailed', 'the daemon broke off while it was sending; its log says why', {}, error);
+  }
 }
 
 function onFailure(call: ClientRequest, socketPath: string, timeoutMs: number, reject: (error: CliError) => void): void {

@@ -8,7 +8,7 @@ import type { VerifiedSnapshot } from '../node/recovery/backup.ts';
 import type { LonePeer } from '../node/recovery/lone-peer.ts';
 import { streamFromDaemon } from './control-client.ts';
 import { CliError } from './errors.ts';
-import { inspectionText, lonePeerText, planText, snapshotText } from './recovery-text.ts';
+import { aliveLines, inspectionText, lonePeerText, planText, snapshotText } from './recovery-text.ts';
 
 interface SnapshotOptions {
   config?: string;
@@ -91,9 +91,12 @@ async function restore(file: string, options: SnapshotOptions): Promise<void> {
   const { verifySnapshotFile } = await import('../node/recovery/backup.ts');
   const { checkRestorable, restoreSnapshot } = await import('../node/recovery/restore.ts');
   checkRestorable(config);
-  say(snapshotText(await verifySnapshotFile(file), 'whole'));
+  const { answering } = await import('../node/recovery/reachable.ts');
+  const verified = await verifySnapshotFile(file);
+  say(snapshotText(verified, 'whole'));
   say(`\nA new cluster with this content will be made in ${config.dataDir}, of this machine (${config.nodeName}) alone.`);
   say('Machines that still belong to the old cluster will not be let in. Make sure that they are off: their pods may still run.');
+  for (const line of aliveLines(await answering(verified.header.members))) say(line);
   if (!(await confirmed(options.yes, 'Restore it?'))) return say('Nothing was changed.');
   done(await restoreSnapshot(config, file), options.config);
 }
@@ -107,8 +110,8 @@ async function recoverHere(options: RecoverCommandOptions): Promise<void> {
     config,
     from,
     onInspected: (inspected) => say(inspectionText(inspected)),
-    confirm: (plan) => {
-      say(planText(plan, config.nodeName));
+    confirm: (plan, alive) => {
+      say([planText(plan, config.nodeName), ...aliveLines(alive)].join('\n'));
       return confirmed(options.yes, 'Go on alone from this log?');
     },
   });

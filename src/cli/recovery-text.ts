@@ -17,7 +17,10 @@ export function snapshotText({ file, bytes, sha256, header, records, objects }: 
     `  cluster   ${header.clusterId}`,
     `  saved     ${header.savedAt} by ${header.nodeName}`,
     `  state     revision ${header.revision}, entry ${header.index} of term ${header.term}`,
-    `  members   ${header.members.map(({ nodeName }) => nodeName).join(', ')}`,
+    `  members   ${header.members
+      .map(({ nodeName }) => nodeName)
+      .sort()
+      .join(', ')}`,
     `  records   ${records}, of them ${total} Kubernetes objects`,
     ...kinds.map(([kind, count]) => `    ${kind.padEnd(width)}  ${count}`),
   ].join('\n');
@@ -78,6 +81,12 @@ export function planText(plan: RecoveryPlan, nodeName: string): string {
   return lines.join('\n');
 }
 
+/** A warning when machines that are said to be lost are not. */
+export function aliveLines(alive: readonly { nodeName: string; address: string }[]): string[] {
+  if (alive.length === 0) return [];
+  return ['', 'WARNING: not lost, these answer now:', ...alive.map(({ nodeName, address }) => `  ${nodeName} at ${address}`)];
+}
+
 function entryText({ index, term, kind, keys }: UncertainEntry): string {
   const what = {
     empty: 'beginning of a term, no content',
@@ -95,8 +104,13 @@ export function lonePeerText(outcome: LonePeer, config: string | undefined): str
     `Done. This machine is the only member (peer ${peer}) of cluster ${clusterId}.`,
     `  former cluster   ${formerClusterId}`,
     `  revision         ${revision}`,
-    `  shut out         ${fenced.map(({ nodeName, id }) => `${nodeName} (${id})`).join(', ') || 'nobody'}`,
-    `  nodes removed    ${nodes.join(', ') || 'none'}`,
+    `  shut out         ${
+      fenced
+        .map(({ nodeName, id }) => `${nodeName} (${id})`)
+        .sort()
+        .join(', ') || 'nobody'
+    }`,
+    `  nodes removed    ${[...nodes].sort().join(', ') || 'none'}`,
     ...(replaced === undefined ? [] : [`  replaced files   ${replaced}`]),
     '',
     'Next:',

@@ -10,9 +10,10 @@ const holders = ['up', 'restore', 'recover'];
 
 /** Throws NodeError 'AlreadyRunning'. */
 export function takeLock(paths: NodePaths): void {
-  const holder = Number(readIfExists(paths.lock) ?? 0);
-  if (holder > 0 && holder !== process.pid && isKontiki(holder)) {
-    throw new NodeError('AlreadyRunning', `a daemon already runs here (process ${holder}); stop it first: kill ${holder}`);
+  const pid = Number(readIfExists(paths.lock) ?? 0);
+  const command = pid > 0 && pid !== process.pid ? commandOf(pid) : undefined;
+  if (command) {
+    throw new NodeError('AlreadyRunning', `kontiki ${command} already runs here (process ${pid}); stop it first: kill ${pid}`);
   }
   mkdirSync(paths.run, { recursive: true, mode: 0o700 });
   writeDurably(paths.lock, String(process.pid));
@@ -22,13 +23,13 @@ export function releaseLock(paths: NodePaths): void {
   rmSync(paths.lock, { force: true });
 }
 
-/** A process id may have been given to another program since. */
-function isKontiki(pid: number): boolean {
+/** Undefined: the process is gone, or its number was given to another program since. */
+function commandOf(pid: number): string | undefined {
   try {
     const words = (readIfExists(`/proc/${pid}/cmdline`) ?? '').split('\0');
-    return holders.some((holder) => words.includes(holder));
+    return holders.find((holder) => words.includes(holder));
   } catch (error) {
-    if (errorCode(error) === 'ESRCH') return false;
+    if (errorCode(error) === 'ESRCH') return undefined;
     throw error;
   }
 }

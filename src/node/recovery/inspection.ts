@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type OfflineLog, readOfflineLog } from '../../consensus/index.ts';
 import { errorMessage } from '../../lib/errors.ts';
 import { Store } from '../../store/index.ts';
-import { decodeRecord, type SettingsRecord, settingsKey } from '../cluster-records.ts';
+import { decodeRecord, type MemberRecord, memberPrefix, type SettingsRecord, settingsKey } from '../cluster-records.ts';
 import { pathsOf } from '../config.ts';
 import { readIfExists } from '../durable-file.ts';
 import type { Identity } from '../identity.ts';
@@ -25,6 +25,7 @@ export interface Found {
   applied: { index: number; term: number };
   revision: number;
   clusterId: string;
+  members: MemberRecord[];
   /** Copy of the state's folder. */
   storeDir: string;
 }
@@ -64,12 +65,13 @@ function copyOf(folder: string, scratch: string, name: string): string {
 
 async function inspectCopies(raftDir: string, storeDir: string): Promise<Found | string> {
   const store = await Store.open({ dir: storeDir });
-  let state: Pick<Found, 'applied' | 'revision' | 'clusterId'>;
+  let state: Pick<Found, 'applied' | 'revision' | 'clusterId' | 'members'>;
   try {
     const settings = store.get(settingsKey);
     if (!settings) return 'its state does not show a founded cluster';
     const { clusterId } = decodeRecord<SettingsRecord>(settings.value);
-    state = { applied: store.applied, revision: store.revision, clusterId };
+    const members = store.list(memberPrefix).records.map(({ value }) => decodeRecord<MemberRecord>(value));
+    state = { applied: store.applied, revision: store.revision, clusterId, members };
   } finally {
     await store.close();
   }

@@ -10,8 +10,11 @@ import type { Identity } from '../identity.ts';
 import { releaseLock, takeLock } from '../machine-lock.ts';
 import { type Inspected, inspectFolder } from './inspection.ts';
 import { becomeLonePeer, type LonePeer, newIdentity } from './lone-peer.ts';
+import { answering } from './reachable.ts';
 import { planRecovery, type RecoveryPlan } from './recovery-plan.ts';
 import { abandonStaging, beginStaging, finishStaging } from './staging.ts';
+
+type Answering = Awaited<ReturnType<typeof answering>>;
 
 const applyBatch = 256;
 
@@ -21,8 +24,8 @@ export interface RecoverOptions {
   from: readonly string[];
   /** Shows what was found; called once, before `confirm`, also when nothing can be recovered. */
   onInspected(inspected: readonly Inspected[]): void;
-  /** False: nothing is changed. */
-  confirm(plan: RecoveryPlan): Promise<boolean>;
+  /** `alive` are members that are to be shut out and still answer. False: nothing is changed. */
+  confirm(plan: RecoveryPlan, alive: Answering): Promise<boolean>;
   clock?: Clock;
 }
 
@@ -54,7 +57,8 @@ async function recoverIn(staging: string, options: RecoverOptions): Promise<Lone
   for (const [number, folder] of folders.entries()) inspected.push(await inspectFolder(folder, join(scratch, String(number))));
   onInspected(inspected);
   const plan = planRecovery(inspected);
-  if (!(await confirm(plan))) return undefined;
+  const others = plan.best.found.members.filter(({ id }) => id !== identity.id);
+  if (!(await confirm(plan, await answering(others)))) return undefined;
   const image = await imageOf(plan);
   rmSync(scratch, { recursive: true });
   return becomeLonePeer({ config, identity, image, term: plan.term, staging, clock });

@@ -43,8 +43,12 @@ export function commitStaging(dataDir: string, replaced: string): string | undef
   return finishStaging(dataDir);
 }
 
-/** Carries out what a commit decided, however often it was interrupted. Without a commit it does nothing. */
+/**
+ * Carries out what a commit decided, however often it was interrupted; what was not committed is removed. Gives the folder of
+ * the replaced files, if this call had something to do.
+ */
 export function finishStaging(dataDir: string): string | undefined {
+  abandonStaging(dataDir);
   const from = ready(dataDir);
   if (!existsSync(planFile(dataDir))) {
     // Everything was moved, and only the empty folder is left.
