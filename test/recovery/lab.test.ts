@@ -157,11 +157,17 @@ test('a snapshot saved under load is restored to another machine with another na
   const kubeconfig = readFileSync(`${lab.dir}/kubeconfig`, 'utf8');
   await lab.down();
   lab = new Lab();
-  await lab.up(1);
-  const other = peerOf(1);
-  await lab.kontiki('dev', 'stop', '1');
-  await kontiki('reset', '--yes', '--config', other.configFile);
-  writeFileSync(other.configFile, readFileSync(other.configFile, 'utf8').replace('nodeName: peer-1', 'nodeName: fresh'));
+  await lab.up(2);
+  const [other, another] = [peerOf(1), peerOf(2)];
+  for (const [machine, nodeName] of [
+    [other, 'fresh'],
+    [another, 'further'],
+  ] as const) {
+    await lab.kontiki('dev', 'kill', machine.name);
+    await kontiki('reset', '--yes', '--config', machine.configFile);
+    const config = readFileSync(machine.configFile, 'utf8');
+    writeFileSync(machine.configFile, config.replace(`nodeName: ${machine.name}`, `nodeName: ${nodeName}`));
+  }
   const told = await kontiki('snapshot', 'restore', file, '--config', other.configFile, '--yes');
   assert.match(told, /nodes removed +peer-1/);
   await lab.kontiki('dev', 'start', '1');
@@ -182,6 +188,9 @@ test('a snapshot saved under load is restored to another machine with another na
     return fine ? true : undefined;
   });
   assert.match(await lab.ok(['exec', 'deploy/sleeper', '--', 'echo', 'alive']), /alive/);
+  await startJoining(another, other);
+  await readyNodes(['fresh', 'further']);
+  assert.equal(missing(before, await configMapNames(2)), []);
 });
 
 test('after two of three peers were lost, the third goes on with all that it had, and new ones join', async () => {

@@ -235,4 +235,18 @@ test('restore: a damaged file changes nothing, and a node of the same name stays
   });
 });
 
+test('restore: what a machine has that never became a member is moved aside', async () => {
+  await withFolder(async (dir) => {
+    const file = join(dir, 'snapshot');
+    writeFileSync(file, Buffer.concat(await snapshotPieces(history(3))));
+    const own = join(dir, 'data');
+    await writePeer(own, peer('one', 4));
+    writeFileSync(join(own, 'identity.json'), JSON.stringify({ ...identityOf(own), member: false }));
+    const outcome = await restoreSnapshot(configOf(own, 'one'), file);
+    assert.not.equal(outcome.peer, 'id-one');
+    assert.is(identityOf(outcome.replaced as string).id, 'id-one');
+    assert.equal((await readLog(own))?.entries, []);
+  });
+});
+
 test.run();
