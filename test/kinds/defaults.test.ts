@@ -85,6 +85,7 @@ test('a pod gets what tools rely on', () => {
     serviceAccount: 'default',
     priority: 0,
     preemptionPolicy: 'PreemptLowerPriority',
+    tolerations: [{ key: 'node.kubernetes.io/not-ready', effect: 'NoExecute', operator: 'Exists', tolerationSeconds: 300 }],
   });
 });
 
@@ -193,6 +194,14 @@ test('data that is no base64 is a bad request', () => {
 test('a new pod is Pending whatever its creator says, and its class follows from its resources', () => {
   const pod = created('Pod', { spec: podSpec(), status: { phase: 'Running', podIP: '1.2.3.4' } }) as Pod;
   assert.equal(pod.status, { phase: 'Pending', qosClass: 'BestEffort' });
+});
+
+test('a new pod bears with a machine that is not ready, unless it says otherwise, and not with one that is gone', () => {
+  const key = 'node.kubernetes.io/not-ready';
+  const byDefault = (created('Pod', { spec: podSpec() }) as Pod).spec?.tolerations;
+  assert.equal(byDefault, [{ key, effect: 'NoExecute', operator: 'Exists', tolerationSeconds: 300 }]);
+  const own = [{ key, operator: 'Exists', tolerationSeconds: 5 }];
+  assert.equal((created('Pod', { spec: podSpec({ tolerations: own }) }) as Pod).spec?.tolerations, own);
 });
 
 test('whoever writes a status need not repeat the class nor the second form of the address', () => {
