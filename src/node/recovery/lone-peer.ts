@@ -45,7 +45,7 @@ export async function becomeLonePeer(options: {
   clock: Clock;
 }): Promise<LonePeer> {
   const { config, identity, image, term, staging, clock } = options;
-  const { id, nodeName } = identity;
+  const { id, privateKey, incarnation, nodeName } = identity;
   const self: MemberRecord = {
     id,
     nodeName,
@@ -59,7 +59,7 @@ export async function becomeLonePeer(options: {
   await writeFreshLog(join(staging, 'raft'), { peer: id, applied: { index: image.index, term: image.term }, term });
   writeDurably(join(staging, 'members.json'), JSON.stringify([{ id, addresses: self.addresses, nodeName }]));
   // Never a founder: should this log ever be lost, an empty one must not found a second cluster under this identity.
-  const next: Identity = { ...identity, incarnation: identity.incarnation + 1, member: true, founder: false };
+  const next: Identity = { id, privateKey, incarnation: incarnation + 1, nodeName, member: true, founder: false };
   writeDurably(join(staging, 'identity.json'), `${JSON.stringify(next, null, 2)}\n`);
   const stamp = new Date(clock.wallMs()).toISOString().replaceAll(/[-:.]/g, '');
   const replaced = commitStaging(config.dataDir, `replaced-${stamp}`);
