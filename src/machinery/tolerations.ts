@@ -16,14 +16,17 @@ export function toleratesAll(tolerations: readonly Toleration[] | undefined, tai
 }
 
 /**
- * How long a pod stays on a machine that is there but not ready, as Kubernetes' DefaultTolerationSeconds has it. A machine that
- * is gone (unreachable) gets no such grace: the failure detector has been patient already, and pods move at once.
+ * How long a pod stays on a machine that is not ready, or not there, in the manner of Kubernetes' DefaultTolerationSeconds. A
+ * machine that is gone gets far less than Kubernetes' 300 s: the failure detector has been patient already. The rest covers a
+ * daemon that crashed and comes back.
  */
-const notReadySeconds = 300;
+const defaultSeconds = { 'node.kubernetes.io/not-ready': 300, 'node.kubernetes.io/unreachable': 2 };
 
-/** Adds the default toleration of `not-ready`, in place, unless the pod says something about that taint itself. */
+/** Adds the default tolerations, in place, for each of these taints of which the pod says nothing itself. */
 export function addDefaultTolerations(spec: PodSpec): void {
-  const taint = { key: 'node.kubernetes.io/not-ready', effect: 'NoExecute' };
-  if (toleratesAll(spec.tolerations, taint)) return;
-  spec.tolerations = [...(spec.tolerations ?? []), { ...taint, operator: 'Exists', tolerationSeconds: notReadySeconds }];
+  for (const [key, tolerationSeconds] of Object.entries(defaultSeconds)) {
+    const taint = { key, effect: 'NoExecute' };
+    if (toleratesAll(spec.tolerations, taint)) continue;
+    spec.tolerations = [...(spec.tolerations ?? []), { ...taint, operator: 'Exists', tolerationSeconds }];
+  }
 }
