@@ -2,8 +2,15 @@
  * Which groups, versions and resources there are: the old documents (one per group version) and the aggregated ones, which
  * kubectl asks for first. All are fixed for the life of the process and made once.
  */
-import type { KindDefinition } from '../../machinery/kind.ts';
-import { type GroupVersions, type KindTable, type ResolvedKind, subresourcesOf, verbsOf } from '../kind-table.ts';
+import { groupOf, type KindDefinition } from '../../machinery/kind.ts';
+import {
+  type GroupVersions,
+  type KindTable,
+  type ResolvedKind,
+  statusSubresourcesOf,
+  subresourcesOf,
+  verbsOf,
+} from '../kind-table.ts';
 import type { Exchange } from './exchange.ts';
 import { parseAccept } from './negotiation.ts';
 
@@ -25,7 +32,8 @@ const subresourceForms: Record<string, SubresourceForm> = {
 };
 
 function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
-  const own = { status: ['get', 'patch', 'update'], finalize: ['update'], log: ['get'] }[name];
+  if (statusSubresourcesOf(kind).includes(name)) return { kind: kind.kind, verbs: ['get', 'patch', 'update'] };
+  const own = { finalize: ['update'], log: ['get'] }[name];
   return subresourceForms[name] ?? { kind: kind.kind, verbs: own ?? ['get'] };
 }
 
@@ -155,7 +163,7 @@ function aggregatedResource({ kind, version }: ResolvedKind): object {
   const { plural, singular, namespaced, shortNames, categories } = kind;
   return {
     resource: plural,
-    responseKind: { group: kind.group, version: version.name, kind: kind.kind },
+    responseKind: { group: groupOf(kind, version), version: version.name, kind: kind.kind },
     scope: namespaced ? 'Namespaced' : 'Cluster',
     singularResource: singular,
     verbs: verbsOf(kind),
@@ -163,7 +171,11 @@ function aggregatedResource({ kind, version }: ResolvedKind): object {
     ...(categories?.length ? { categories } : {}),
     subresources: subresourcesOf(kind).map((name) => {
       const form = subresourceForm(kind, name);
-      const responseKind = { group: form.group ?? kind.group, version: form.version ?? version.name, kind: form.kind };
+      const responseKind = {
+        group: form.group ?? groupOf(kind, version),
+        version: form.version ?? version.name,
+        kind: form.kind,
+      };
       return { subresource: name, responseKind, verbs: form.verbs };
     }),
   };
