@@ -8,7 +8,15 @@ export const podTemplate = (restartPolicy?: string) => ({
 });
 const selector = { matchLabels: { app: 'web' } };
 const workload = { spec: { selector, template: podTemplate() } };
-const certificateRequest = `-----BEGIN CERTIFICATE REQUEST-----\n${'MA=='.repeat(4)}\n-----END CERTIFICATE REQUEST-----\n`;
+/** Of CN=jane, O=people; its key is gone. */
+const certificateRequest = `-----BEGIN CERTIFICATE REQUEST-----
+MIHaMIGCAgEAMCAxDzANBgNVBAoMBnBlb3BsZTENMAsGA1UEAwwEamFuZTBZMBMG
+ByqGSM49AgEGCCqGSM49AwEHA0IABH8nu6oCmj+nV+sRKdLtod4pbcOhVZIDHZni
+lOYq0JMLVThabbp3G4t+/gP4FrdSOgxGd5x+k9yGmydfEN2zBdSgADAKBggqhkjO
+PQQDAgNHADBEAiAlUCP3LjGRUTuC25ieT2AVqC7wpxxe5eoByZOnEmDW5QIgWpdC
+kDN0AE+k7IRUoskoCwfU+Po3Lr7NXg9G5GGC0RA=
+-----END CERTIFICATE REQUEST-----
+`;
 const rule = { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['pods'] };
 const webhook = {
   name: 'pods.example.com',
@@ -44,7 +52,9 @@ export const examples: Record<string, Example> = {
   Deployment: { fields: workload },
   Endpoints: { fields: { subsets: [{ addresses: [{ ip: '10.0.0.1' }], ports: [{ port: 80 }] }] } },
   EndpointSlice: { fields: { addressType: 'IPv4', endpoints: [{ addresses: ['10.0.0.1'] }], ports: [{ port: 80 }] } },
-  Event: { fields: { involvedObject: { kind: 'Pod', name: 'web', namespace: 'default' }, reason: 'Seen', message: 'it is there' } },
+  Event: {
+    fields: { involvedObject: { kind: 'Pod', name: 'web', namespace: 'default' }, reason: 'Seen', message: 'it is there' },
+  },
   FlowSchema: {
     fields: {
       spec: {
@@ -103,7 +113,7 @@ export const examples: Record<string, Example> = {
   ReplicationController: { fields: { spec: { template: podTemplate() } } },
   ResourceQuota: { fields: { spec: { hard: { pods: '10', 'limits.cpu': '4000m' } } } },
   RuntimeClass: { fields: { handler: 'runc' } },
-  Secret: { fields: { stringData: { key: 'value' } } },
+  Secret: { fields: { data: { key: 'dmFsdWU=' } } },
   Service: { fields: { spec: { selector: { app: 'web' }, ports: [{ port: 80 }] } } },
   ServiceAccount: { fields: {} },
   ServiceCIDR: { fields: { spec: { cidrs: ['10.99.0.0/16'] } } },
