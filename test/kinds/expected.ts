@@ -148,7 +148,7 @@ export const expected: Record<string, Expected> = {
   RuntimeClass: { stored: {}, row: ['a', 'runc', '90s'] },
   CertificateSigningRequest: {
     stored: { status: {} },
-    row: ['a', '90s', 'kubernetes.io/kube-apiserver-client', '', '<none>', 'Pending'],
+    row: ['a', '90s', 'kubernetes.io/kube-apiserver-client', 'system:apiserver', '<none>', 'Pending'],
   },
   FlowSchema: { stored: { spec: { matchingPrecedence: 1000 }, status: {} }, row: ['a', 'calm', 1000, '<none>', '90s', '?'] },
   PriorityLevelConfiguration: {
