@@ -103,6 +103,9 @@ for (const kubectl of kubectls().filter((file) => /1\.27$|1\.33$|kubectl$/.test(
     assert.match(created.err, /Warning: batch\/v1beta1 CronJob is deprecated/);
     assert.is(ok(await run('get deployment old -o jsonpath={.apiVersion}')), 'apps/v1');
     assert.is(ok(await run('get ingress old -o jsonpath={.apiVersion}')), 'networking.k8s.io/v1');
+    const shown = await run('get all,ing');
+    assert.is(shown.err, '');
+    assert.is(shown.out.match(/^deployment\.\S+/gm)?.join(), 'deployment.apps/old');
     const asOld = 'get ingresses.v1beta1.extensions old -o jsonpath={.spec.rules[0].http.paths[0].backend}';
     assert.equal(JSON.parse(ok(await run(asOld))), { serviceName: 'web', servicePort: 80 });
     const asEvent = 'get events.v1.events.k8s.io -A -o jsonpath={.items[*].note}';

@@ -139,17 +139,26 @@ function groupBody({ group, versions }: GroupVersions): object {
   return { name: group, versions: listed, preferredVersion: listed[0] };
 }
 
-function resourceBody({ kind }: ResolvedKind): object {
-  const { plural, singular, namespaced, shortNames, categories } = kind;
+function resourceBody(resolved: ResolvedKind): object {
+  const { kind } = resolved;
+  const { plural, singular, namespaced } = kind;
   return {
     name: plural,
     singularName: singular,
     namespaced,
     kind: kind.kind,
     verbs: verbsOf(kind),
-    ...(shortNames?.length ? { shortNames } : {}),
-    ...(categories?.length ? { categories } : {}),
+    ...otherNames(resolved),
   };
+}
+
+/** Short names and categories; not of a former home of the kind, or `kubectl get all` would show its objects twice. */
+function otherNames({ kind: { shortNames, categories }, version }: ResolvedKind): {
+  shortNames?: string[];
+  categories?: string[];
+} {
+  if (version.group !== undefined && version.deprecation) return {};
+  return { ...(shortNames?.length ? { shortNames } : {}), ...(categories?.length ? { categories } : {}) };
 }
 
 function subresourceBodies({ kind }: ResolvedKind): object[] {
@@ -159,16 +168,16 @@ function subresourceBodies({ kind }: ResolvedKind): object[] {
   });
 }
 
-function aggregatedResource({ kind, version }: ResolvedKind): object {
-  const { plural, singular, namespaced, shortNames, categories } = kind;
+function aggregatedResource(resolved: ResolvedKind): object {
+  const { kind, version } = resolved;
+  const { plural, singular, namespaced } = kind;
   return {
     resource: plural,
     responseKind: { group: groupOf(kind, version), version: version.name, kind: kind.kind },
     scope: namespaced ? 'Namespaced' : 'Cluster',
     singularResource: singular,
     verbs: verbsOf(kind),
-    ...(shortNames?.length ? { shortNames } : {}),
-    ...(categories?.length ? { categories } : {}),
+    ...otherNames(resolved),
     subresources: subresourcesOf(kind).map((name) => {
       const form = subresourceForm(kind, name);
       const responseKind = {
