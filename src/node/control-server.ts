@@ -9,8 +9,8 @@ import type { Logger } from '../lib/logger.ts';
 
 const bodyBytesMax = 64 * 1024;
 
-/** Handlers by `METHOD /path`; the body is parsed JSON or undefined. */
-export type ControlRoutes = Record<string, (body: unknown) => Promise<unknown>>;
+/** Handlers by `METHOD /path`; the body is parsed JSON or undefined. The signal aborts when the caller has gone. */
+export type ControlRoutes = Record<string, (body: unknown, signal: AbortSignal) => Promise<unknown>>;
 
 export class ControlServer {
   readonly #server: Server;
@@ -43,10 +43,12 @@ export class ControlServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const name = `${request.method} ${request.url}`;
+    const gone = new AbortController();
+    response.once('close', () => gone.abort(new Error('the caller has gone')));
     try {
       const route = this.#routes[name];
       if (!route) return send(response, 404, { error: `no such call: ${name}` });
-      send(response, 200, (await route(await readBody(request))) ?? {});
+      send(response, 200, (await route(await readBody(request), gone.signal)) ?? {});
     } catch (error) {
       this.#logger.warn({ error, name }, 'a control call failed');
       send(response, 500, { error: errorMessage(error) });

@@ -18,24 +18,31 @@ import { AgentProcess } from './agent-process.ts';
 import { type AuthorityRecord, decodeRecord, type MemberRecord, memberPrefix, type SettingsRecord } from './cluster-records.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
-import { ControlServer } from './control-server.ts';
+import { type ControlRoutes, ControlServer } from './control-server.ts';
+import { depart } from './departure.ts';
 import { readIfExists, writeDurably } from './durable-file.ts';
 import { NodeError } from './errors.ts';
 import { awaitFoundation, foundCluster, refreshMember } from './founding.ts';
 import { HealthTable } from './health-table.ts';
 import { type Identity, openIdentity, saveIdentity } from './identity.ts';
-import { JoinService, joinCluster } from './join.ts';
+import { JoinService, joinCluster, multiaddrOf } from './join.ts';
 import { Leadership } from './leadership.ts';
+import { MemberAdministration } from './member-administration.ts';
+import { MemberAsks } from './member-asks.ts';
+import { memberRoutes } from './member-routes.ts';
 import type { Member } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
 import { issueCertificate, kubeconfig } from './pki.ts';
+import { StandingWatch } from './standing-watch.ts';
 
 export interface DaemonOptions {
   config: NodeConfig;
-  /** Only for the first start of a machine that joins. */
-  join?: { address: string; token: string };
+  /** The token only for the first start of a machine that joins; later the address helps to find the others again. */
+  join?: { address: string; token?: string };
   /** Something failed that only a restart can mend. */
   onFatal(message: string): void;
+  /** The cluster has removed this machine; everything is stopped, the process should end. */
+  onRemoved(message: string): void;
 }
 
 /** What startDaemon gives: the way to end it. */
@@ -47,7 +54,7 @@ const tokenTtlMs = 3_600_000;
 const serverCertificateDays = 365;
 
 /** Resolves when the API answers and the agent is started. Throws NodeError when it cannot be. */
-export async function startDaemon({ config, join, onFatal }: DaemonOptions): Promise<Daemon> {
+export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOptions): Promise<Daemon> {
   const clock = systemClock;
   const logger = createLogger('node', config.log.level).child({ node: config.nodeName });
   const paths = pathsOf(config.dataDir);
@@ -59,6 +66,8 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
   const health = new HealthTable();
   let status: ConsensusStatus | undefined;
   let leadership: Leadership | undefined;
+  let agent: AgentProcess | undefined;
+  let serving: Api | undefined;
 
   const peer: PeerThread = new PeerThread(peerOptions(config, identity, paths, store), store, {
     onEntries: (entries) => {
@@ -73,7 +82,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     },
     onHealth: (views) => health.update(views),
     onFatal,
-    onAsk: (from, request) => joinService.answer(identity.id, from, request),
+    onAsk: (from, request) => asks.answer(from, request),
   });
   const clusterStore = new ReplicatedStore({
     store,
@@ -86,16 +95,45 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     random: systemRandom,
   });
   const joinService = new JoinService(clusterStore, clock);
+  const askStatus = () => peer.call('status', null);
+  const asks = new MemberAsks({ id: identity.id, store: clusterStore, joinService, status: askStatus });
   const self: MemberRecord = {
     id: identity.id,
     nodeName: config.nodeName,
     addresses: await peer.call('addresses', null),
     apiAddress: config.nodeIp,
     apiPort: config.api.port,
+    incarnation: identity.incarnation,
   };
 
-  const members = await becomeMember({ identity, join, paths, peer, self });
+  const hint = join && identity.member ? multiaddrOf(join.address) : undefined;
+  if (hint && !self.addresses.includes(hint)) peer.hintAddress(hint);
+  let members: Member[];
+  try {
+    members = await becomeMember({ identity, join, paths, peer, self });
+  } catch (error) {
+    // A refused machine must be free to ask again: nothing of this start may stay behind.
+    await peer.stop();
+    await store.close();
+    rmSync(paths.lock, { force: true });
+    throw error;
+  }
   await peer.call('start', { members, bootstrap: identity.founder });
+  const standing = watchStanding({
+    ...{ peer, members, store, clock, logger },
+    async onRemoved() {
+      onRemoved(
+        await depart({
+          config,
+          paths,
+          identity,
+          parts: [{ stop: async () => serving?.close() }, leadership, agent, peer],
+          clock,
+          logger,
+        }),
+      );
+    },
+  });
   if (identity.founder) await foundCluster(clusterStore, config, self, clock, stopping.signal);
   const { settings, authority } = await awaitFoundation(clusterStore, clock, stopping.signal);
   followMembers(store, peer, paths);
@@ -116,6 +154,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     serviceCidr: settings.serviceCidr,
     nodePortRange: settings.nodePorts,
   });
+  serving = api;
   await openApi({ api, config, settings, authority, paths, clock });
 
   leadership = new Leadership({
@@ -131,13 +170,26 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
   });
   if (status) leadership.update(status);
 
-  const agent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
+  const startedAgent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
+  agent = startedAgent;
   agent.start();
-  const control = controlServer({ peer, joinService, authority, config, store, agent, clock, logger });
+  const administration = new MemberAdministration({
+    ...{ ownId: identity.id, store: clusterStore, nodeHealth: health, client: api.client(), clock },
+    ask: (member, request) => peer.call('askMember', { peer: member, request }),
+    status: askStatus,
+  });
+  const control = new ControlServer(
+    {
+      ...machineRoutes({ peer, joinService, authority, config, store, agent, clock }),
+      ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
+    },
+    logger,
+  );
   await control.listen(paths.controlSocket);
   store.onDurable((position) => peer.setDurable(position));
-  refreshMember(clusterStore, self, stopping.signal).catch((error: unknown) => {
-    logger.warn({ error }, 'this machine could not refresh its own record; the others use the addresses that they know');
+  refreshMember(clusterStore, self, clock, stopping.signal).catch((error: unknown) => {
+    if (!stopping.signal.aborted)
+      logger.warn({ error }, 'this machine could not refresh its own record; the others use the addresses that they know');
   });
   logger.info({ peer: identity.id, api: config.api.port }, 'the daemon is ready');
 
@@ -145,9 +197,10 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     async stop() {
       logger.info({}, 'stopping; containers go on');
       stopping.abort(new NodeError('Stopped', 'the daemon is stopping'));
+      await standing.stop();
       await handOver(peer, logger);
-      await leadership.stop();
-      await agent.stop();
+      await leadership?.stop();
+      await startedAgent.stop();
       await control.close();
       await api.close();
       await peer.stop();
@@ -186,7 +239,11 @@ async function becomeMember(context: {
   if (identity.member && known) return JSON.parse(known) as Member[];
   let members: Member[] = [{ id: self.id, addresses: self.addresses, nodeName: self.nodeName }];
   if (join && !identity.member) {
-    members = await joinCluster({ ...join, self, ask: (address, request) => peer.call('ask', { address, request }) });
+    const { address, token } = join;
+    if (token === undefined) {
+      throw new NodeError('JoinRefused', 'this machine is no member yet: give a token too, from: kontiki token create');
+    }
+    members = await joinCluster({ address, token, self, ask: (address, request) => peer.call('ask', { address, request }) });
   } else if (!identity.member) {
     identity.founder = true;
   }
@@ -253,8 +310,9 @@ async function openApi(context: {
     name: `system:node:${config.nodeName}`,
     groups: ['system:nodes', 'system:authenticated'],
   });
-  if (readIfExists(paths.kubeconfig) === undefined) {
-    writeDurably(paths.kubeconfig, await adminKubeconfig(authority, `https://${config.nodeIp}:${config.api.port}`, clock));
+  const ownUrl = `https://${config.nodeIp}:${config.api.port}`;
+  if (!readIfExists(paths.kubeconfig)?.includes(`${ownUrl}\n`)) {
+    writeDurably(paths.kubeconfig, await adminKubeconfig(authority, ownUrl, clock));
   }
 }
 
@@ -289,7 +347,35 @@ function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
   };
 }
 
-function controlServer(context: {
+/** Whether this peer still belongs to its cluster. */
+function watchStanding(context: {
+  peer: PeerThread;
+  /** Known at the start; later the records tell. */
+  members: Member[];
+  store: Store;
+  onRemoved: () => Promise<void>;
+  clock: Clock;
+  logger: Logger;
+}): StandingWatch {
+  const { peer, members, store, onRemoved, clock, logger } = context;
+  const refusers = async (): Promise<Member[]> => {
+    const ids = new Set(await peer.call('refusedBy', null));
+    const records = store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value));
+    return (records.length > 0 ? records : members).filter(({ id }) => ids.has(id));
+  };
+  const watch = new StandingWatch({
+    ...{ clock, logger, refusers },
+    ask: (address, request) => peer.call('ask', { address, request }),
+    onRemoved: (toldBy) => {
+      logger.warn({ toldBy }, 'a member says that this machine was removed');
+      onRemoved().catch((error: unknown) => logger.error({ error }, 'leaving the cluster was not completed'));
+    },
+  });
+  watch.start();
+  return watch;
+}
+
+function machineRoutes(context: {
   peer: PeerThread;
   joinService: JoinService;
   authority: AuthorityRecord;
@@ -297,31 +383,26 @@ function controlServer(context: {
   store: Store;
   agent: AgentProcess;
   clock: Clock;
-  logger: Logger;
-}): ControlServer {
-  const { peer, joinService, authority, config, store, agent, clock, logger } = context;
-  return new ControlServer(
-    {
-      'GET /status': async () => ({
-        nodeName: config.nodeName,
-        pid: process.pid,
-        agentPid: agent.pid,
-        apiPort: config.api.port,
-        revision: store.revision,
-        consensus: await peer.call('status', null),
-      }),
-      'GET /members': async () => store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value)),
-      'POST /tokens': async (body) => {
-        const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
-        return { token: await joinService.issueToken(ttlMs) };
-      },
-      'POST /kubeconfig': async (body) => {
-        const server = (body as { server?: string } | undefined)?.server ?? `https://${config.nodeIp}:${config.api.port}`;
-        return { kubeconfig: await adminKubeconfig(authority, server, clock) };
-      },
+}): ControlRoutes {
+  const { peer, joinService, authority, config, store, agent, clock } = context;
+  return {
+    'GET /status': async () => ({
+      nodeName: config.nodeName,
+      pid: process.pid,
+      agentPid: agent.pid,
+      apiPort: config.api.port,
+      revision: store.revision,
+      consensus: await peer.call('status', null),
+    }),
+    'POST /tokens': async (body) => {
+      const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
+      return { token: await joinService.issueToken(ttlMs) };
     },
-    logger,
-  );
+    'POST /kubeconfig': async (body) => {
+      const server = (body as { server?: string } | undefined)?.server ?? `https://${config.nodeIp}:${config.api.port}`;
+      return { kubeconfig: await adminKubeconfig(authority, server, clock) };
+    },
+  };
 }
 
 /** A leader that stops gives its office to the most advanced other voter first, so that nobody waits for an election. */
