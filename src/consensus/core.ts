@@ -11,7 +11,7 @@ import { assert } from '../lib/assert.ts';
 import type { Random } from '../lib/random.ts';
 import { ConsensusError } from './errors.ts';
 import { LogView } from './log-view.ts';
-import { changedMembership, encodeMembership, MembershipHistory } from './membership.ts';
+import { changedMembership, encodeMembership, isJoint, MembershipHistory } from './membership.ts';
 import type { Message } from './messages.ts';
 import { Protocol } from './protocol.ts';
 import { DiskDebts, type HardState, Output, type Ready } from './ready.ts';
@@ -145,12 +145,12 @@ export class RaftCore {
     if (!this.#protocol.hasCommittedInTerm) {
       throw new ConsensusError('NotReady', 'the new leader has not committed an entry yet');
     }
-    if (index > this.#log.commit) {
+    if (index > this.#log.commit || isJoint(this.membership)) {
       throw new ConsensusError('ChangePending', 'another membership change is not committed yet', { index });
     }
     const next = changedMembership(this.membership, change);
     if (!next) return undefined;
-    leadership.checkChange(next, change.type === 'promote' ? change.peer : undefined);
+    leadership.checkChange(next);
     return this.#protocol.append('membership', encodeMembership(next));
   }
 
