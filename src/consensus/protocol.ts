@@ -34,6 +34,8 @@ export interface ProtocolOptions {
   heartbeatTicks: number;
   maxInflight: number;
   appendBytesMax: number;
+  /** A follower whose log weighs this takes no more. */
+  fullBytes: number;
 }
 
 export class Protocol {
@@ -325,6 +327,9 @@ export class Protocol {
   }
 
   #onAppend({ from, prevIndex, prevTerm, commit, entries }: Append): void {
+    // A full log acts as if the append was lost: the leader tries again once per heartbeat, with one append.
+    const grows = (entries.at(-1)?.index ?? 0) > this.#log.lastIndex;
+    if (grows && this.#log.bytes >= this.#options.fullBytes) return;
     const outcome = this.#log.merge(prevIndex, prevTerm, entries);
     if (!outcome.matched) {
       const { hintIndex, hintTerm } = outcome;

@@ -29,6 +29,7 @@ const limits = {
   appendBytesMax: 1000,
   unappliedBytesMax: 1 << 20,
   committedBytesMax: 1 << 20,
+  fullBytes: 10_000,
 };
 
 interface Peer {

@@ -110,8 +110,10 @@ export class Clients {
   #ask(call: Call, peers: readonly SimulatedPeer[]): void {
     const { random } = this.#outside;
     call.askedTick = this.#tick;
+    // A peer that knows no leader says so at once, and the client tries another one.
     const up = peers.filter((peer) => peer.core && peer.pausedTicks === 0);
-    const peer = up[random.int(Math.max(up.length, 1))];
+    const able = up.filter((peer) => up.some(({ id }) => id === peer.core!.leader));
+    const peer = able[random.int(Math.max(able.length, 1))];
     const leader = up.find(({ id }) => id === peer?.core?.leader);
     if (!peer || !leader) return;
     if (call.transaction) this.#askWrite(call, call.transaction, leader);

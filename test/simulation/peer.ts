@@ -75,6 +75,7 @@ const limits = {
   appendBytesMax: 400,
   unappliedBytesMax: 1 << 20,
   committedBytesMax: 800,
+  fullBytes: 12_000,
 };
 
 export class SimulatedPeer {
