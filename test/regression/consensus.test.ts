@@ -110,6 +110,7 @@ test('a single peer commits and applies nothing before its disk holds it', () =>
   const scenario = new Scenario();
   run(scenario, 'found a', 'tick a', 'settle', 'hold a');
   assert.not.ok(has(run(scenario, 'propose a x'), 'applies'));
+  assert.ok(has(run(scenario, 'status'), 'log 1..3/2 commit 2 stable 2'));
   assert.ok(has(run(scenario, 'release a', 'tick a', 'status'), 'items x'));
 });
 
