@@ -114,6 +114,13 @@ test('a single peer commits and applies nothing before its disk holds it', () =>
   assert.ok(has(run(scenario, 'release a', 'tick a', 'status'), 'items x'));
 });
 
+test('a leader does not count its own entries before its disk holds them', () => {
+  const scenario = elected('a', 'b', 'c');
+  run(scenario, 'hold a', 'propose a x', 'deliver a>b', 'deliver b>a');
+  assert.ok(has(run(scenario, 'status'), 'a leader term 2 log 1..3/2 commit 2 stable 2'));
+  assert.ok(has(run(scenario, 'release a', 'status'), 'a leader term 2 log 1..3/2 commit 3 stable 3'));
+});
+
 test('asynchronous appends: the write of entries that were overwritten confirms nothing', () => {
   const core = follower(founded());
   core.takeReady();

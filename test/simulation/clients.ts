@@ -110,15 +110,16 @@ export class Clients {
   #ask(call: Call, peers: readonly SimulatedPeer[]): void {
     const { random } = this.#outside;
     call.askedTick = this.#tick;
-    // A peer that knows no leader says so at once, and the client tries another one.
-    const up = peers.filter((peer) => peer.core && peer.pausedTicks === 0);
+    // A peer that knows no leader says so at once, and the client tries another one. What is sent to a peer that stands still
+    // waits for it: that is when an outdated leader is asked.
+    const up = peers.filter((peer) => peer.core);
     const able = up.filter((peer) => up.some(({ id }) => id === peer.core!.leader));
     const peer = able[random.int(Math.max(able.length, 1))];
     const leader = up.find(({ id }) => id === peer?.core?.leader);
     if (!peer || !leader) return;
     if (call.transaction) this.#askWrite(call, call.transaction, leader);
     else {
-      this.#carry(() =>
+      this.#carryTo(leader, () =>
         this.#try(() =>
           leader.read((index) =>
             this.#carry(() =>
@@ -137,8 +138,8 @@ export class Clients {
     const data = encodeTransaction(transaction);
     const propose = () =>
       this.#try(() => leader.propose(data, (result) => this.#carry(() => this.#told(call, transaction, result))));
-    this.#carry(propose);
-    if (this.#outside.doubles()) this.#carry(propose);
+    this.#carryTo(leader, propose);
+    if (this.#outside.doubles()) this.#carryTo(leader, propose);
   }
 
   #told(call: Call, transaction: Transaction, result: TransactionResult): void {
@@ -184,6 +185,14 @@ export class Clients {
   #carry(action: () => void): void {
     if (this.#outside.loses()) return;
     this.#later.push({ dueTick: this.#tick + this.#outside.delayTicks(), action });
+  }
+
+  #carryTo(peer: SimulatedPeer, action: () => void): void {
+    const arrive = () => {
+      if (peer.pausedTicks > 0) this.#later.push({ dueTick: this.#tick + peer.pausedTicks, action: arrive });
+      else action();
+    };
+    this.#carry(arrive);
   }
 
   /** A refusal is an answer too: the client asks again. */

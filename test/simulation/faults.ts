@@ -48,7 +48,7 @@ export class Faults {
     this.#every = {
       crashes: 2 ** (6 + random.int(6)),
       powerLosses: 2 ** (7 + random.int(5)),
-      pauses: 2 ** (8 + random.int(5)),
+      pauses: 2 ** (7 + random.int(5)),
       partitions: 2 ** (5 + random.int(5)),
       memberChanges: 2 ** (2 + random.int(7)),
       transfers: 2 ** (5 + random.int(5)),

@@ -10,8 +10,8 @@ const seeds = Array.from({ length: 500 }, (_, n) => n + 1);
 test('under 500 seeds of faults nothing promised is broken, and healed clusters go on', async () => {
   const sum: Partial<Counts> = {};
   for (const seed of seeds) {
-    const { failure, tick, counts } = await simulate({ seed, ticks: 800 });
-    if (failure) throw new Error(`seed ${seed} at tick ${tick}: ${failure.message}\n${await minimized({ seed, ticks: 800 })}`);
+    const { failure, tick, counts } = await simulate({ seed, ticks: 600 });
+    if (failure) throw new Error(`seed ${seed} at tick ${tick}: ${failure.message}\n${await minimized({ seed, ticks: 600 })}`);
     for (const [what, count] of Object.entries(counts) as [keyof Counts, number][]) sum[what] = (sum[what] ?? 0) + count;
   }
   // Runs in which these did not happen would prove nothing.

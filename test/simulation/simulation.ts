@@ -187,8 +187,8 @@ class Simulation {
       if (peer.core && peer.stepsToPowerLoss === 0 && faults.happens('powerLosses')) {
         peer.stepsToPowerLoss = 1 + faults.stream('powerLosses').int(12);
       }
-      if (faults.happens('pauses')) {
-        peer.pausedTicks = faults.stream('pauses').int(5 * electionTicks);
+      if (faults.happens('pauses') || (peer.leads && faults.happens('pauses'))) {
+        peer.pausedTicks = faults.stream('pauses').int(8 * electionTicks);
         this.#tell(() => `${peer.id} stands still for ${peer.pausedTicks} ticks`);
       }
       if (peer.core && peer.pausedTicks === 0 && faults.happens('clocks')) {
