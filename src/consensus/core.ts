@@ -11,7 +11,7 @@ import { assert } from '../lib/assert.ts';
 import type { Random } from '../lib/random.ts';
 import { ConsensusError } from './errors.ts';
 import { LogView } from './log-view.ts';
-import { changedMembership, encodeMembership, MembershipHistory } from './membership.ts';
+import { changedMembership, encodeMembership, isJoint, MembershipHistory } from './membership.ts';
 import type { Message } from './messages.ts';
 import { Protocol } from './protocol.ts';
 import { DiskDebts, type HardState, Output, type Ready } from './ready.ts';
@@ -41,6 +41,8 @@ export interface CoreOptions {
   unappliedBytesMax: number;
   /** Committed entries handed out in one Ready. */
   committedBytesMax: number;
+  /** A log that weighs this is full: a leader refuses proposals, a follower takes no more appends, until it is compacted. */
+  fullBytes: number;
 }
 
 /** Where a proposal stands in the log. It is committed when an entry with this index and this term is. */
@@ -61,14 +63,14 @@ export class RaftCore {
   #snapshot: SnapshotMeta | undefined;
 
   constructor(options: CoreOptions) {
-    const { id, state, applied, random, electionTicks, heartbeatTicks, maxInflight, appendBytesMax } = options;
+    const { id, state, applied, random, electionTicks, heartbeatTicks, maxInflight, appendBytesMax, fullBytes } = options;
     const { hardState, base, entries } = state;
     this.id = id;
     this.#options = options;
     this.#log = new LogView(base, entries, hardState.commit, applied);
     const members = new MembershipHistory(base.index, base.membership);
     members.record(entries);
-    const limits = { electionTicks, heartbeatTicks, maxInflight, appendBytesMax };
+    const limits = { electionTicks, heartbeatTicks, maxInflight, appendBytesMax, fullBytes };
     this.#protocol = new Protocol({
       id,
       term: hardState.term,
@@ -116,6 +118,11 @@ export class RaftCore {
     return this.#protocol.leadership?.transferringTo;
   }
 
+  /** The log takes no more until it is compacted. */
+  get isFull(): boolean {
+    return this.#log.bytes >= this.#options.fullBytes;
+  }
+
   /** Time passes. */
   tick(): void {
     this.#protocol.tick();
@@ -132,6 +139,7 @@ export class RaftCore {
     if (this.#log.unappliedBytes >= this.#options.unappliedBytesMax) {
       throw new ConsensusError('Busy', 'too many entries are not applied yet', { unappliedBytes: this.#log.unappliedBytes });
     }
+    if (this.isFull) throw new ConsensusError('Busy', 'the log is full', { bytes: this.#log.bytes });
     return this.#protocol.append('normal', data);
   }
 
@@ -145,12 +153,12 @@ export class RaftCore {
     if (!this.#protocol.hasCommittedInTerm) {
       throw new ConsensusError('NotReady', 'the new leader has not committed an entry yet');
     }
-    if (index > this.#log.commit) {
+    if (index > this.#log.commit || isJoint(this.membership)) {
       throw new ConsensusError('ChangePending', 'another membership change is not committed yet', { index });
     }
     const next = changedMembership(this.membership, change);
     if (!next) return undefined;
-    leadership.checkChange(next, change.type === 'promote' ? change.peer : undefined);
+    leadership.checkChange(next);
     return this.#protocol.append('membership', encodeMembership(next));
   }
 

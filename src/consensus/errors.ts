@@ -32,6 +32,8 @@ export type ConsensusErrorCode =
   | 'StorageFailed'
   /** The state machine and the log on disk do not belong together. */
   | 'StateMismatch'
+  /** The state machine does not get durable, so that the log cannot be compacted and has reached its bound. */
+  | 'StateMachineStuck'
   /** Bytes of another peer that are no frame of ours. */
   | 'BadFrame'
   /** A snapshot did not arrive or did not fit its checksum. */

@@ -220,8 +220,12 @@ function leaderRequest(value: unknown): LeaderRequest {
     case 'transfer':
       return { type, to: text(to) };
     case 'change': {
-      const { type: kind, peer } = record(change);
-      if (kind !== 'addLearner' && kind !== 'promote' && kind !== 'remove') throw bad('membership change');
+      const { type: kind, peer, voters, learners } = record(change);
+      if (kind === 'set') {
+        const members = checkedMembership({ voters, votersOutgoing: [], learners });
+        return { type, change: { type: kind, voters: members.voters, learners: members.learners } };
+      }
+      if (kind !== 'addLearner' && kind !== 'promote' && kind !== 'demote' && kind !== 'remove') throw bad('membership change');
       return { type, change: { type: kind, peer: text(peer) } };
     }
     default:

@@ -16,11 +16,22 @@ export function allMembers(membership: Membership): Set<PeerId> {
   return new Set([...membership.voters, ...membership.votersOutgoing, ...membership.learners]);
 }
 
+/** A joint membership is in force: a majority of the old voters and one of the new voters must agree on everything. */
+export function isJoint({ votersOutgoing }: Membership): boolean {
+  return votersOutgoing.length > 0;
+}
+
+/** What follows a joint membership. */
+export function afterJoint({ voters, learners }: Membership): Membership {
+  return { voters, votersOutgoing: [], learners };
+}
+
 /**
- * The membership after `change`; undefined when it is so already. Throws ConsensusError 'InvalidChange' when a stranger is
- * promoted or the last voter removed.
+ * The membership after `change`, joint when more than one voter changes; undefined when it is so already. Throws
+ * ConsensusError 'InvalidChange' when a stranger is promoted or no voter would be left.
  */
 export function changedMembership(membership: Membership, change: MembershipChange): Membership | undefined {
+  if (change.type === 'set') return setMembership(membership, change);
   const { voters, learners } = membership;
   const { peer } = change;
   switch (change.type) {
@@ -30,6 +41,11 @@ export function changedMembership(membership: Membership, change: MembershipChan
       if (voters.includes(peer)) return undefined;
       if (!learners.includes(peer)) throw new ConsensusError('InvalidChange', `${peer} is not a learner`, { change });
       return { ...membership, voters: [...voters, peer].sort(), learners: learners.filter((other) => other !== peer) };
+    case 'demote':
+      if (learners.includes(peer)) return undefined;
+      if (!voters.includes(peer)) throw new ConsensusError('InvalidChange', `${peer} is not a voter`, { change });
+      if (voters.length === 1) throw new ConsensusError('InvalidChange', 'the last voter cannot be demoted', { change });
+      return { ...membership, voters: voters.filter((other) => other !== peer), learners: [...learners, peer].sort() };
     case 'remove':
       if (!allMembers(membership).has(peer)) return undefined;
       if (voters.length === 1 && voters[0] === peer) {
@@ -41,6 +57,26 @@ export function changedMembership(membership: Membership, change: MembershipChan
         learners: learners.filter((other) => other !== peer),
       };
   }
+}
+
+type SetChange = Extract<MembershipChange, { type: 'set' }>;
+
+function setMembership(membership: Membership, change: SetChange): Membership | undefined {
+  const voters = [...change.voters].sort();
+  const learners = [...change.learners].sort();
+  if (voters.length === 0) throw new ConsensusError('InvalidChange', 'a cluster needs a voter', { change });
+  if (new Set([...voters, ...learners]).size < voters.length + learners.length) {
+    throw new ConsensusError('InvalidChange', 'a peer is named twice', { change });
+  }
+  const before = membership.voters;
+  const added = voters.filter((peer) => !before.includes(peer));
+  const gone = before.filter((peer) => !voters.includes(peer));
+  const stranger = added.find((peer) => !membership.learners.includes(peer));
+  if (stranger !== undefined) throw new ConsensusError('InvalidChange', `${stranger} is not a learner`, { change });
+  const same = learners.length === membership.learners.length && learners.every((peer) => membership.learners.includes(peer));
+  if (added.length + gone.length === 0 && same) return undefined;
+  // Majorities of voter sets that differ by one peer always meet (dissertation 4.1).
+  return { voters, votersOutgoing: added.length + gone.length > 1 ? [...before] : [], learners };
 }
 
 const isPeerList = (value: unknown): value is PeerId[] =>

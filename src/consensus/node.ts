@@ -60,6 +60,13 @@ export interface ConsensusNodeOptions {
   /** The log is compacted when it is longer than this (default 10,000) or heavier than `logBytesMax` (default 16 MiB); half stays. */
   logEntriesMax?: number;
   logBytesMax?: number;
+  /**
+   * When the log cannot be compacted, because the state machine does not get durable, it grows up to this (default 128 MiB); then
+   * proposals are refused and appends not taken. When `durable` stands still for `stuckMsMax` (default 60,000) meanwhile, the
+   * node stops with 'StateMachineStuck'.
+   */
+  logFullBytes?: number;
+  stuckMsMax?: number;
 }
 
 const defaults = {
@@ -72,6 +79,8 @@ const defaults = {
   requestTimeoutMs: 5000,
   logEntriesMax: 10_000,
   logBytesMax: 16 << 20,
+  logFullBytes: 128 << 20,
+  stuckMsMax: 60_000,
 };
 
 /** Entries of one append. */
@@ -92,6 +101,7 @@ export class ConsensusNode implements Consensus {
   #turn: NodeJS.Immediate | undefined;
   #state: 'new' | 'running' | 'stopped' = 'new';
   #lastNews = '';
+  #stuck: { index: number; sinceMs: number } | undefined;
 
   constructor(options: ConsensusNodeOptions) {
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
@@ -165,7 +175,16 @@ export class ConsensusNode implements Consensus {
         },
       );
     }
-    const limits = { electionTicks, heartbeatTicks, maxInflight, appendBytesMax, unappliedBytesMax, committedBytesMax };
+    const fullBytes = this.#options.logFullBytes;
+    const limits = {
+      electionTicks,
+      heartbeatTicks,
+      maxInflight,
+      appendBytesMax,
+      unappliedBytesMax,
+      committedBytesMax,
+      fullBytes,
+    };
     this.#core = new RaftCore({ id, state: stored, applied: durable.index, random, ...limits });
     this.#state = 'running';
     network.onFrame((from, frame) => this.#receive(from, frame));
@@ -255,6 +274,7 @@ export class ConsensusNode implements Consensus {
         this.#requests.tick();
         this.#snapshots.tick();
         this.#compact(core);
+        this.#checkStuck(core);
       });
       if (this.#state === 'running') this.#armTimer();
     });
@@ -329,6 +349,20 @@ export class ConsensusNode implements Consensus {
     const meta: SnapshotMeta = { index: to, term: log.term(to)!, membership: core.membershipAt(to) };
     core.compact(to);
     this.#persister.enqueue({ compactTo: meta }, () => {});
+  }
+
+  // A peer whose disk takes nothing must not go on as a member that looks alive.
+  #checkStuck(core: RaftCore): void {
+    const { stateMachine, clock, stuckMsMax, logFullBytes } = this.#options;
+    const { index } = stateMachine.durable();
+    const nowMs = clock.monotonicMs();
+    if (!core.isFull || index !== this.#stuck?.index) this.#stuck = { index, sinceMs: nowMs };
+    else if (nowMs - this.#stuck.sinceMs >= stuckMsMax) {
+      throw new ConsensusError('StateMachineStuck', `the log is full and the state machine is durable only up to ${index}`, {
+        durable: index,
+        logFullBytes,
+      });
+    }
   }
 
   #tellNews(core: RaftCore): void {

@@ -7,7 +7,7 @@ import type { Random } from '../lib/random.ts';
 import type { Position } from './core.ts';
 import { Election } from './election.ts';
 import type { LogView } from './log-view.ts';
-import { isVoter, type MembershipHistory } from './membership.ts';
+import { afterJoint, encodeMembership, isJoint, isVoter, type MembershipHistory } from './membership.ts';
 import {
   type Append,
   type Heartbeat,
@@ -34,6 +34,8 @@ export interface ProtocolOptions {
   heartbeatTicks: number;
   maxInflight: number;
   appendBytesMax: number;
+  /** A follower whose log weighs this takes no more. */
+  fullBytes: number;
 }
 
 export class Protocol {
@@ -100,8 +102,9 @@ export class Protocol {
     }
     this.#election.elapsed++;
     if (!this.mayLead) return;
-    const { voters } = this.members.current;
-    const alone = voters.length === 1 && voters[0] === this.id && this.#role === 'follower';
+    const { voters, votersOutgoing } = this.members.current;
+    const only = votersOutgoing.length === 0 && voters.length === 1 && voters[0] === this.id;
+    const alone = only && this.#role === 'follower';
     const again = this.#role === 'preCandidate' && this.#election.elapsed % this.#options.heartbeatTicks === 0;
     if (alone || this.#election.isDue) this.#startPreVote();
     else if (again) this.#askForVotes('preVote', false);
@@ -153,6 +156,11 @@ export class Protocol {
 
   /** Lets the leader's messages and confirmed reads out. */
   flush(): void {
+    this.#leaveJoint();
+    this.#release();
+  }
+
+  #release(): void {
     if (this.#leadership) this.#output.confirmReads(this.#leadership.flush(this.hasCommittedInTerm));
   }
 
@@ -160,6 +168,18 @@ export class Protocol {
   persisted(term: number, vote: PeerId | undefined): void {
     if (this.#role === 'candidate' && term === this.#term && vote === this.id) this.#countVote(this.id, true);
     this.#advanceCommit();
+  }
+
+  /**
+   * A joint membership is left as soon as it is committed, by whoever leads then: the leader that began it may be gone. Not
+   * while leadership is handed over, which needs a log that stands still; and only when this leader has committed an entry of
+   * its own term, as for every membership change.
+   */
+  #leaveJoint(): void {
+    const { current, currentIndex } = this.members;
+    if (!this.#leadership || !isJoint(current) || currentIndex > this.#log.commit) return;
+    if (this.#leadership.transferringTo !== undefined || !this.hasCommittedInTerm) return;
+    this.append('membership', encodeMembership(afterJoint(current)));
   }
 
   /** As leader: takes an entry of its own into the log. */
@@ -297,7 +317,7 @@ export class Protocol {
     this.#log.commitTo(index);
     if (!changing || this.members.currentIndex > index) return;
     // Those that leave hear of the commit too, as far as one message can do that.
-    this.flush();
+    this.#release();
     leadership.forgetGone();
     if (isVoter(this.members.current, this.id)) return;
     // Removed, and that is committed: whoever has the longest log goes on.
@@ -307,6 +327,9 @@ export class Protocol {
   }
 
   #onAppend({ from, prevIndex, prevTerm, commit, entries }: Append): void {
+    // A full log acts as if the append was lost: the leader tries again once per heartbeat, with one append.
+    const grows = (entries.at(-1)?.index ?? 0) > this.#log.lastIndex;
+    if (grows && this.#log.bytes >= this.#options.fullBytes) return;
     const outcome = this.#log.merge(prevIndex, prevTerm, entries);
     if (!outcome.matched) {
       const { hintIndex, hintTerm } = outcome;

@@ -94,13 +94,17 @@ export class Leadership {
   }
 
   /** Throws 'QuorumAtRisk' or 'LearnerBehind' when the members as of `next` would endanger the cluster. */
-  checkChange(next: Membership, promoted: PeerId | undefined): void {
-    const behind = promoted === undefined ? 0 : this.#options.log.lastIndex - (this.#progress.get(promoted)?.match ?? 0);
-    if (behind > promotionLagMax) {
-      throw new ConsensusError('LearnerBehind', `${promoted} is ${behind} entries behind`, { peer: promoted, behind });
+  checkChange(next: Membership): void {
+    const { id, log, members } = this.#options;
+    for (const peer of next.voters) {
+      if (peer === id || members.current.voters.includes(peer)) continue;
+      const behind = log.lastIndex - (this.#progress.get(peer)?.match ?? 0);
+      if (behind > promotionLagMax) {
+        throw new ConsensusError('LearnerBehind', `${peer} is ${behind} entries behind`, { peer, behind });
+      }
     }
     if (!isQuorum(next, (peer) => this.isActive(peer))) {
-      const silent = next.voters.filter((peer) => !this.isActive(peer));
+      const silent = [...new Set([...next.voters, ...next.votersOutgoing])].filter((peer) => !this.isActive(peer));
       throw new ConsensusError('QuorumAtRisk', `after this change no quorum would be in contact: ${silent.join(', ')} silent`, {
         silent,
       });

@@ -25,7 +25,14 @@ export interface Membership {
 export type MembershipChange =
   | { type: 'addLearner'; peer: PeerId }
   | { type: 'promote'; peer: PeerId }
-  | { type: 'remove'; peer: PeerId };
+  /** A voter goes on as learner. */
+  | { type: 'demote'; peer: PeerId }
+  | { type: 'remove'; peer: PeerId }
+  /**
+   * All members at once. When more than one voter changes it goes through a joint membership, which the leader of the day
+   * leaves by itself; the change is accepted when the joint membership is committed. New voters must be members already.
+   */
+  | { type: 'set'; voters: PeerId[]; learners: PeerId[] };
 
 export interface SnapshotMeta {
   /** The last entry that the snapshot holds. */

@@ -34,6 +34,7 @@ const samples: WireMessage[] = [
   { kind: 'request', id: 1, request: { type: 'propose', data: bytes(9, 8) } },
   { kind: 'request', id: 2, request: { type: 'read' } },
   { kind: 'request', id: 3, request: { type: 'change', change: { type: 'promote', peer: 'x' } } },
+  { kind: 'request', id: 3, request: { type: 'change', change: { type: 'set', voters: ['x', 'y'], learners: [] } } },
   { kind: 'request', id: 4, request: { type: 'transfer', to: 'c' } },
   { kind: 'answer', id: 4, index: 12 },
   { kind: 'refusal', id: 4, code: 'Busy', text: 'later' },

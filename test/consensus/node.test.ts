@@ -168,6 +168,22 @@ test('a leader cut off from the rest steps down and cannot commit', async () => 
   assert.equal(a!.machine.items, ['kept']);
 });
 
+test('several members change at once, asked for on a follower; a voter is demoted', async () => {
+  const group = cluster();
+  const [a, b] = await group.startVoters('a', 'b', 'c');
+  const added = [await group.start('d'), await group.start('e')];
+  for (const { id } of added) await a!.node.changeMembership({ type: 'addLearner', peer: id });
+  await b!.node.changeMembership({ type: 'set', voters: ['a', 'd', 'e'], learners: ['b'] });
+  const [d] = added;
+  // What is committed now comes after the entry that leaves the joint membership.
+  await d!.node.propose(text('settled'));
+  assert.equal(statusOf(d!).membership, { voters: ['a', 'd', 'e'], votersOutgoing: [], learners: ['b'] });
+  await d!.node.changeMembership({ type: 'demote', peer: 'e' });
+  await until(() => statusOf(d!).membership.learners.length === 2);
+  const { index } = await d!.node.propose(text('with the new members'));
+  await until(() => b!.machine.index >= index);
+});
+
 test('changes that would endanger the cluster are refused', async () => {
   const group = cluster();
   const a = await group.start('a', true);

@@ -9,7 +9,8 @@
  *   cut a | heal a                        loses all that a sends or should receive from now on
  *   hold a | release a                    a's disk stands still; goes on
  *   crash a | restart a                   loses what was not on disk
- *   propose a text (or x*2000) | read a | change a addLearner d | transfer a b | compact a index
+ *   change a addLearner d | change a set b,c d   one member; all voters and all learners at once
+ *   propose a text (or x*2000) | read a | transfer a b | compact a index
  *   vote b>a term last-index/last-term    a request for a vote made by hand ('preVote' likewise)
  *   status                                all peers
  */
@@ -28,6 +29,7 @@ const limits = {
   appendBytesMax: 1000,
   unappliedBytesMax: 1 << 20,
   committedBytesMax: 1 << 20,
+  fullBytes: 10_000,
 };
 
 interface Peer {
@@ -171,7 +173,9 @@ export class Scenario {
         this.#core(first).readIndex(++this.#peer(first).reads);
         break;
       case 'change': {
-        const change = { type: words[1], peer: words[2] } as MembershipChange;
+        const [, type, peer, others] = words;
+        const set = { type, voters: peer?.split(','), learners: others?.split(',') ?? [] };
+        const change = (type === 'set' ? set : { type, peer }) as MembershipChange;
         if (!this.#core(first).proposeMembership(change)) this.#output.push('so already');
         break;
       }

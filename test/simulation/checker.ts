@@ -18,8 +18,13 @@ export class Checker {
   readonly #entries = new Map<string, { content: string; previousTerm: number | undefined }>();
   /** By index: the term of the entry committed there, and the term in which it was seen to be committed first. */
   readonly #committed: { term: number; inTerm: number }[] = [{ term: 0, inTerm: 0 }];
-  /** The digest of the state after each committed entry, as the first peer that got there had it. */
-  readonly #digests = new Map<number, number>();
+  /** What applying each committed entry gave, and hashes of the state, as the first peer that got there had them. */
+  readonly #results = new Map<number, string>();
+  readonly #hashes = new Map<number, string>();
+  /** What each revision changed, and which request made it. */
+  readonly #effects = new Map<number, string>();
+  readonly #requests = new Map<string, number>();
+  readonly #retired = new Set<PeerId>();
   acknowledged = 0;
 
   get committedLength(): number {
@@ -44,8 +49,14 @@ export class Checker {
     }
   }
 
+  /** The disk of this peer is lost: nothing may be heard under its name any more. */
+  retire(id: PeerId): void {
+    this.#retired.add(id);
+  }
+
   /** A peer votes at most once in a term, also across crashes. */
   sent(message: Message): void {
+    must(!this.#retired.has(message.from), () => `${message.from} speaks though its disk is lost`);
     const vote =
       message.type === 'vote' ? message.from : message.type === 'voteResponse' && message.granted ? message.to : undefined;
     if (!vote) return;
@@ -87,18 +98,34 @@ export class Checker {
     return commit;
   }
 
-  applied(id: PeerId, previous: number, entry: Entry, digest: number): void {
+  applied(id: PeerId, previous: number, entry: Entry, result: string): void {
     must(entry.index === previous + 1, () => `${id} applied ${entry.index} after ${previous}`);
     const term = this.#committed[entry.index]?.term;
     must(term === entry.term, () => `${id} applied ${entry.index}/${entry.term}, committed is term ${term}`);
-    this.state(id, entry.index, digest);
+    const known = this.#results.get(entry.index);
+    must(known === undefined || known === result, () => `${entry.index} gave ${result} on ${id}, but ${known} elsewhere`);
+    this.#results.set(entry.index, result);
   }
 
   /** All state machines are the same after the same entry. */
-  state(id: PeerId, index: number, digest: number): void {
-    const known = this.#digests.get(index);
-    must(known === undefined || known === digest, () => `the state of ${id} after ${index} differs`);
-    this.#digests.set(index, digest);
+  state(index: number, hash: string): void {
+    const known = this.#hashes.get(index);
+    must(known === undefined || known === hash, () => `the state after ${index} differs between peers`);
+    this.#hashes.set(index, hash);
+  }
+
+  /** A revision is the same change on every peer. */
+  event(revision: number, effect: string): void {
+    const known = this.#effects.get(revision);
+    must(known === undefined || known === effect, () => `revision ${revision} is "${effect}" here and "${known}" elsewhere`);
+    this.#effects.set(revision, effect);
+  }
+
+  /** A request, however often it was sent, changes something once. */
+  tookEffect(requestId: string, revision: number): void {
+    const known = this.#requests.get(requestId);
+    must(known === undefined || known === revision, () => `${requestId} took effect at ${known} and again at ${revision}`);
+    this.#requests.set(requestId, revision);
   }
 
   /** A client was told that its proposal is committed. */

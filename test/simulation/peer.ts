@@ -1,22 +1,22 @@
 /**
- * One simulated peer: the real core, on a disk that loses what was not synced and under a state machine that is durable later.
- * It stands in for the driver and does what the driver does, in an order and at times that the seed decides.
+ * One simulated peer: the real core, on a disk that loses what was not synced and under the real store, which is durable later.
+ * It stands in for the driver and does what the driver does, in an order and at times that the seed decides, and may lose its
+ * power between any two steps.
  */
-import { crc32 } from 'node:zlib';
-import { type LogState, type Position, RaftCore } from '../../src/consensus/core.ts';
+import { type LogState, RaftCore } from '../../src/consensus/core.ts';
 import { type LogBatch, mergeBatches, type StoredLog, settleRestore, storedAfter } from '../../src/consensus/log-batch.ts';
+import { decodeMembership } from '../../src/consensus/membership.ts';
 import type { Message } from '../../src/consensus/messages.ts';
-import type { Entry, PeerId, SnapshotMeta } from '../../src/consensus/types.ts';
+import type { Ready } from '../../src/consensus/ready.ts';
+import type { Entry, Membership, PeerId, SnapshotMeta } from '../../src/consensus/types.ts';
 import type { Random } from '../../src/lib/random.ts';
+import type { TransactionResult } from '../../src/store/index.ts';
 import { type Checker, Violation } from './checker.ts';
+import { emptyImage, type Image, Machine } from './machine.ts';
 import type { Trace } from './trace.ts';
 
-/** The state machine: a digest of all that was applied. */
-export interface Image {
-  index: number;
-  term: number;
-  digest: number;
-}
+/** The power fails at this step. */
+export class PowerLoss extends Error {}
 
 export interface Outside {
   random: Random;
@@ -28,15 +28,22 @@ export interface Outside {
   diskTicks: number;
   /** The disk says that it is done before it is. */
   diskLies: boolean;
+  /** Snapshots break on their way now and then. */
+  breaksSnapshots: boolean;
 }
 
 /** How often things happened, so that a test can tell that they did. */
 export interface Counts {
-  acknowledged: number;
+  writes: number;
   reads: number;
+  retries: number;
   snapshots: number;
+  brokenSnapshots: number;
   crashes: number;
+  powerLosses: number;
+  disksLost: number;
   memberChanges: number;
+  jointChanges: number;
   transfers: number;
   compactions: number;
   leaderships: number;
@@ -47,14 +54,28 @@ interface PendingWrite {
   done: () => void;
 }
 
+interface Proposal {
+  index: number;
+  term: number;
+  content: string;
+  answer: (result: TransactionResult) => void;
+}
+
+/** What is on a peer's disk. */
+export interface Disk {
+  log: StoredLog;
+  image: Image;
+}
+
 export const electionTicks = 10;
 const limits = {
   electionTicks,
   heartbeatTicks: 2,
   maxInflight: 4,
-  appendBytesMax: 200,
+  appendBytesMax: 400,
   unappliedBytesMax: 1 << 20,
-  committedBytesMax: 400,
+  committedBytesMax: 800,
+  fullBytes: 12_000,
 };
 
 export class SimulatedPeer {
@@ -64,44 +85,69 @@ export class SimulatedPeer {
   core: RaftCore | undefined;
   /** The process is stopped, as by a signal: it neither hears nor acts, then goes on as if nothing was. */
   pausedTicks = 0;
-  #disk: StoredLog;
-  #durable: Image = { index: 0, term: 0, digest: 0 };
-  #machine: Image = this.#durable;
+  /** Ticks of its own clock for each tick of the world. */
+  clockRate = 1;
+  /** Steps until the power fails; 0: it does not. */
+  stepsToPowerLoss = 0;
+  #clock = 0;
+  #disk: Disk;
+  #machine: Machine | undefined;
   #writes: PendingWrite[] = [];
   #toApply: Entry[] = [];
   #offered: Image | undefined;
   #restoring: { meta: SnapshotMeta; image: Image; prepared: boolean } | undefined;
-  #proposals: (Position & { content: string })[] = [];
-  #reads = new Map<number, number>();
+  #proposals: Proposal[] = [];
+  #reads = new Map<number, { acknowledged: number; answer: (index: number) => void }>();
+  #readers: { index: number; answer: () => void }[] = [];
   #nextRead = 0;
   #checked = 0;
   #reports: { to: PeerId; index: number | undefined; inTicks: number }[] = [];
 
-  constructor(id: PeerId, state: LogState, outside: Outside) {
+  constructor(id: PeerId, disk: Disk, outside: Outside) {
     this.id = id;
     this.#outside = outside;
-    this.#disk = { ...state, restoring: undefined };
-    this.start();
+    this.#disk = disk;
   }
 
-  get machine(): Image {
-    return this.#machine;
+  /** A disk with this log and an empty store. */
+  static disk(state: LogState): Disk {
+    return { log: { ...state, restoring: undefined }, image: emptyImage };
+  }
+
+  /** A copy of the disk as it is now. */
+  get disk(): Disk {
+    return { ...this.#disk };
+  }
+
+  get appliedIndex(): number {
+    return this.#machine?.index ?? this.#disk.image.index;
+  }
+
+  get stateHash(): string | undefined {
+    return this.#machine?.stateHash;
   }
 
   get leads(): boolean {
     return this.core?.role === 'leader';
   }
 
-  start(): void {
-    const { random } = this.#outside;
-    const settle = settleRestore(this.#disk, this.#durable);
-    if (settle) this.#disk = storedAfter(this.#disk, settle);
-    const { base, entries } = this.#disk;
-    const { index, term } = this.#durable;
+  /** The memberships that this peer may find in force when it starts from its disk. */
+  get membershipsOnDisk(): Membership[] {
+    const { base, entries } = this.#disk.log;
+    return [base.membership, ...entries.flatMap(({ kind, data }) => (kind === 'membership' ? [decodeMembership(data)] : []))];
+  }
+
+  async start(): Promise<void> {
+    const { random, checker } = this.#outside;
+    const { image } = this.#disk;
+    const settle = settleRestore(this.#disk.log, image);
+    if (settle) this.#disk.log = storedAfter(this.#disk.log, settle);
+    const { base, entries } = this.#disk.log;
+    const { index, term } = image;
     const expected = index === base.index ? base.term : entries[index - base.index - 1]?.term;
     if (expected !== term) throw new Violation(`${this.id}: the log on disk does not have ${index}/${term} of the state machine`);
-    this.core = new RaftCore({ id: this.id, state: this.#disk, applied: index, random, ...limits });
-    this.#machine = this.#durable;
+    this.#machine = await Machine.open(this.id, image, checker);
+    this.core = new RaftCore({ id: this.id, state: this.#disk.log, applied: index, random, ...limits });
     this.#checked = base.index;
   }
 
@@ -109,28 +155,32 @@ export class SimulatedPeer {
   crash(): void {
     const { random, counts } = this.#outside;
     counts.crashes++;
-    this.pausedTicks = 0;
+    this.pausedTicks = this.stepsToPowerLoss = 0;
     this.#syncFirst(random.int(this.#writes.length + 1));
     this.core = undefined;
+    this.#machine = undefined;
     this.#writes = [];
     this.#toApply = [];
     this.#restoring = this.#offered = undefined;
     this.#proposals = [];
     this.#reads.clear();
+    this.#readers = [];
     this.#reports = [];
   }
 
-  /** One tick of this peer's own clock, and whatever its disk and state machine get done meanwhile. */
-  tick(clockRuns: boolean, calm: boolean): void {
+  /** One tick of the world: what its clock, its disk and its state machine get done meanwhile. */
+  async tick(calm: boolean): Promise<void> {
     const { core } = this;
     if (!core) return;
     const { random, diskTicks } = this.#outside;
-    if (clockRuns) core.tick();
+    this.#clock += calm ? 1 : this.clockRate;
+    for (; this.#clock >= 1; this.#clock--) core.tick();
     if (calm || random.int(diskTicks) === 0)
-      this.#completeWrites(calm ? this.#writes.length : random.int(this.#writes.length + 1));
+      this.#completeWrites(calm ? this.#writes.length : 1 + random.int(this.#writes.length));
     if (calm || random.int(3) > 0) this.#apply(calm ? this.#toApply.length : random.int(this.#toApply.length + 1));
-    if (this.#restoring?.prepared && (calm || random.int(4) === 0)) this.#endRestore(calm || random.int(5) > 0);
-    if (random.int(6) === 0) this.#durable = this.#restoring ? this.#durable : this.#machine;
+    if (this.#restoring?.prepared && (calm || random.int(8) === 0)) await this.#endRestore(calm || random.int(4) > 0);
+    if (random.int(12) === 0 && !this.#restoring) this.#disk.image = this.#machine!.image();
+    this.#step();
     if (random.int(60) === 0) this.#compact(core);
     this.#reports = this.#reports.filter((report) => {
       if (--report.inTicks > 0) return true;
@@ -138,6 +188,11 @@ export class SimulatedPeer {
       return false;
     });
     this.carryOut();
+  }
+
+  /** The clock is set forward. */
+  jump(ticks: number): void {
+    for (let n = 0; n < ticks; n++) this.core?.tick();
   }
 
   receive(message: Message, image: Image | undefined): void {
@@ -148,77 +203,120 @@ export class SimulatedPeer {
     this.#offered = undefined;
   }
 
-  propose(content: string): void {
-    const position = this.core?.propose(Buffer.from(content));
-    if (position) this.#proposals.push({ ...position, content: `normal:${content}` });
+  propose(data: Uint8Array, answer: (result: TransactionResult) => void): void {
+    const position = this.core?.propose(data);
+    if (position) this.#proposals.push({ ...position, content: `normal:${Buffer.from(data).toString('latin1')}`, answer });
   }
 
-  read(): void {
+  /** Answers with an index at which the state is linearizable. */
+  read(answer: (index: number) => void): void {
+    if (!this.core) return;
     const id = ++this.#nextRead;
-    this.core?.readIndex(id);
-    this.#reads.set(id, this.#outside.checker.acknowledged);
+    this.core.readIndex(id);
+    this.#reads.set(id, { acknowledged: this.#outside.checker.acknowledged, answer });
+  }
+
+  whenApplied(index: number, answer: () => void): void {
+    if (!this.core) return;
+    if (this.appliedIndex >= index) answer();
+    else this.#readers.push({ index, answer });
+  }
+
+  get(key: string): { value: string; modRevision: number } {
+    return this.#machine!.get(key);
   }
 
   /** Does what the core wants. */
   carryOut(): void {
     const { core } = this;
     if (!core) return;
-    const { checker, trace, send, random, counts } = this.#outside;
+    const { checker, trace, counts } = this.#outside;
     const ready = core.takeReady();
     if (core.role === 'leader') checker.led(core);
     checker.stored(core, ready.entries);
     this.#checked = checker.committed(core, this.#checked);
-    for (const message of ready.messages) {
-      checker.sent(message);
-      send(message);
-    }
-    const { sequence, hardState, entries, snapshot, messagesAfterPersist } = ready;
-    if (sequence !== undefined) {
-      const batch = hardState && { hardState, entries, snapshot, ...(snapshot && { restoring: null }) };
-      this.#write(batch, () => {
-        core.persisted(sequence);
-        for (const message of messagesAfterPersist) {
-          checker.sent(message);
-          send(message);
-        }
-      });
-    }
+    this.#step();
+    for (const message of ready.messages) this.#send(message);
+    this.#persist(core, ready);
     this.#toApply.push(...ready.committed);
     for (const { id, index } of ready.readStates) {
-      checker.read(index, this.#reads.get(id)!);
+      const read = this.#reads.get(id)!;
+      checker.read(index, read.acknowledged);
       this.#reads.delete(id);
-      counts.reads++;
+      read.answer(index);
     }
-    for (const to of ready.snapshotsToSend) {
-      const { index, term } = this.#machine;
-      const meta = { index, term, membership: core.membershipAt(index) };
-      send({ type: 'snapshot', from: this.id, to, term: core.term, meta }, this.#machine);
-      this.#reports.push({ to, index: random.int(2) ? index : undefined, inTicks: 5 + random.int(20) });
+    for (const to of ready.snapshotsToSend) this.#sendSnapshot(core, to);
+    if (ready.restore) this.#beginRestore(ready.restore.meta);
+    if (core.membership.votersOutgoing.length > 0 && ready.entries.some(({ kind }) => kind === 'membership') && this.leads) {
+      counts.jointChanges++;
     }
-    if (ready.restore) {
-      const image = this.#offered;
-      if (!image) throw new Violation(`${this.id} wants a snapshot that was not offered`);
-      const restoring = { meta: ready.restore.meta, image, prepared: false };
-      this.#restoring = restoring;
-      this.#apply(this.#toApply.length);
-      this.#write({ restoring: restoring.meta }, () => {
-        restoring.prepared = true;
-      });
-    }
-    this.#acknowledge(core);
-    trace.add(this.id, core.term, core.log.lastIndex, core.log.commit, core.log.stable, this.#machine.index);
+    trace.add(this.id, core.term, core.log.lastIndex, core.log.commit, core.log.stable, this.appliedIndex);
   }
 
-  #acknowledge(core: RaftCore): void {
-    const { checker, counts } = this.#outside;
-    const { commit } = core.log;
-    if (this.#proposals.length === 0 || this.#proposals[0]!.index > commit) return;
-    for (const { index, term, content } of this.#proposals) {
-      if (index > commit || core.log.term(index) !== term) continue;
-      checker.acknowledge(index, term, content);
-      counts.acknowledged++;
+  // The power may fail here.
+  #step(): void {
+    if (this.stepsToPowerLoss > 0 && --this.stepsToPowerLoss === 0) {
+      this.#outside.counts.powerLosses++;
+      throw new PowerLoss();
     }
-    this.#proposals = this.#proposals.filter(({ index }) => index > commit);
+  }
+
+  #send(message: Message, image?: Image): void {
+    this.#outside.checker.sent(message);
+    this.#outside.send(message, image);
+    this.#step();
+  }
+
+  #persist(core: RaftCore, { sequence, hardState, entries, snapshot, messagesAfterPersist }: Ready): void {
+    if (sequence === undefined) return;
+    const batch = hardState && { hardState, entries, snapshot, ...(snapshot && { restoring: null }) };
+    this.#write(batch, () => {
+      core.persisted(sequence);
+      this.#step();
+      for (const message of messagesAfterPersist) this.#send(message);
+    });
+    this.#step();
+  }
+
+  #sendSnapshot(core: RaftCore, to: PeerId): void {
+    const { random } = this.#outside;
+    const image = this.#machine!.image();
+    const { index, term } = image;
+    const meta = { index, term, membership: core.membershipAt(index) };
+    this.#send({ type: 'snapshot', from: this.id, to, term: core.term, meta }, image);
+    this.#reports.push({ to, index: random.int(2) ? index : undefined, inTicks: 5 + random.int(20) });
+  }
+
+  #beginRestore(meta: SnapshotMeta): void {
+    const image = this.#offered;
+    if (!image) throw new Violation(`${this.id} wants a snapshot that was not offered`);
+    const restoring = { meta, image, prepared: false };
+    this.#restoring = restoring;
+    this.#apply(this.#toApply.length);
+    this.#write({ restoring: meta }, () => {
+      restoring.prepared = true;
+    });
+  }
+
+  async #endRestore(succeeds: boolean): Promise<void> {
+    const { meta, image } = this.#restoring!;
+    const { counts, breaksSnapshots } = this.#outside;
+    this.#restoring = undefined;
+    if (succeeds || !breaksSnapshots) {
+      counts.snapshots++;
+      if (meta.index !== image.index || meta.term !== image.term) throw new Violation('a snapshot with the wrong name');
+      await this.#machine!.restore(image);
+      this.#disk.image = image;
+      this.#step();
+      this.core!.restored();
+      this.#answerReaders();
+    } else {
+      counts.brokenSnapshots++;
+      await this.#machine!.restoreBroken(image);
+      this.core!.restoreFailed();
+    }
+    this.carryOut();
+    this.#write({ restoring: null });
   }
 
   #write(batch: LogBatch | undefined, done = () => {}): void {
@@ -228,42 +326,45 @@ export class SimulatedPeer {
     } else this.#writes.push({ batch, done });
   }
 
-  #syncFirst(count: number): void {
-    const batches = this.#writes.slice(0, count).flatMap(({ batch }) => batch ?? []);
-    if (batches.length > 0) this.#disk = storedAfter(this.#disk, batches.reduce(mergeBatches));
+  #syncFirst(count: number): PendingWrite[] {
+    const synced = this.#writes.splice(0, count);
+    const batches = synced.flatMap(({ batch }) => batch ?? []);
+    if (batches.length > 0) this.#disk.log = storedAfter(this.#disk.log, batches.reduce(mergeBatches));
+    return synced;
   }
 
   #completeWrites(count: number): void {
-    this.#syncFirst(count);
-    for (const { done } of this.#writes.splice(0, count)) done();
+    const synced = this.#syncFirst(count);
+    this.#step();
+    for (const { done } of synced) done();
   }
 
   #apply(count: number): void {
     const { checker } = this.#outside;
     for (const entry of this.#toApply.splice(0, count)) {
-      const digest = crc32(entry.data, (this.#machine.digest + entry.index) >>> 0);
-      checker.applied(this.id, this.#machine.index, entry, digest);
-      this.#machine = { index: entry.index, term: entry.term, digest };
+      const result = this.#machine!.apply(entry);
       this.core!.applied(entry.index);
+      const here = this.#proposals.filter(({ index }) => index === entry.index);
+      if (here.length > 0) this.#proposals = this.#proposals.filter(({ index }) => index > entry.index);
+      for (const { index, term, content, answer } of here) {
+        if (term !== entry.term) continue;
+        checker.acknowledge(index, term, content);
+        if (result) answer(result);
+      }
+      this.#answerReaders();
+      this.#step();
     }
   }
 
-  #endRestore(succeeds: boolean): void {
-    const { meta, image } = this.#restoring!;
-    this.#restoring = undefined;
-    if (succeeds) {
-      this.#outside.checker.state(this.id, image.index, image.digest);
-      this.#outside.counts.snapshots++;
-      this.#machine = this.#durable = image;
-      if (meta.index !== image.index || meta.term !== image.term) throw new Violation('a snapshot with the wrong name');
-      this.core!.restored();
-    } else this.core!.restoreFailed();
-    this.carryOut();
-    this.#write({ restoring: null });
+  #answerReaders(): void {
+    const applied = this.appliedIndex;
+    const ready = this.#readers.filter(({ index }) => index <= applied);
+    this.#readers = this.#readers.filter(({ index }) => index > applied);
+    for (const { answer } of ready) answer();
   }
 
   #compact(core: RaftCore): void {
-    const limit = Math.min(this.#durable.index, core.log.applied);
+    const limit = Math.min(this.#disk.image.index, core.log.applied);
     const to = limit - this.#outside.random.int(10);
     if (to <= core.log.baseIndex) return;
     const compactTo = { index: to, term: core.log.term(to)!, membership: core.membershipAt(to) };

@@ -1,16 +1,20 @@
 /**
- * A cluster under one seed: simulated time, a network that loses, doubles, delays, reorders and cuts, also in one direction
- * only, disks that lose what was not synced, crashes, restarts, clients, and operators who change the members. All randomness
- * comes from the seed, so a failure is replayed by it.
+ * A cluster under one seed: simulated time, a bad network, clocks that drift and jump, disks that lose what was not synced or
+ * are lost whole, power that fails at any step, clients with retries, and operators who change the members. All randomness comes
+ * from the seed, so a failure is replayed by it. At the end everything is healed: the cluster must go on, answer all clients, and
+ * their histories must be linearizable.
  */
-import { emptyState, type LogState, type RaftCore } from '../../src/consensus/core.ts';
+import { emptyState, type LogState } from '../../src/consensus/core.ts';
 import { ConsensusError } from '../../src/consensus/errors.ts';
-import { encodeMembership } from '../../src/consensus/membership.ts';
-import type { Message } from '../../src/consensus/messages.ts';
-import type { MembershipChange } from '../../src/consensus/types.ts';
-import { type Random, seededRandom } from '../../src/lib/random.ts';
+import { allMembers, encodeMembership } from '../../src/consensus/membership.ts';
+import type { Membership, PeerId } from '../../src/consensus/types.ts';
+import { seededRandom } from '../../src/lib/random.ts';
 import { Checker, Violation } from './checker.ts';
-import { type Counts, electionTicks, type Image, type Outside, SimulatedPeer } from './peer.ts';
+import { Clients } from './clients.ts';
+import { type FaultName, Faults } from './faults.ts';
+import { Network } from './network.ts';
+import { nextChange } from './operators.ts';
+import { type Counts, type Disk, electionTicks, type Outside, PowerLoss, SimulatedPeer } from './peer.ts';
 import { Trace } from './trace.ts';
 
 export interface SimulationOptions {
@@ -18,8 +22,14 @@ export interface SimulationOptions {
   ticks: number;
   /** Voters at the start, 1 to 9; two more peers wait to be added. Default: 3 to 5, by the seed. */
   peers?: number;
+  /** Faults that do not happen. */
+  off?: readonly FaultName[];
+  /** No fault happens before this tick. */
+  calmTicks?: number;
   /** Disks lose what they confirmed. No protocol survives that: it shows that the checker would notice a broken one. */
   diskLies?: boolean;
+  /** Keep the latest lines of what happened. */
+  keepsLines?: boolean;
 }
 
 export interface SimulationResult {
@@ -29,66 +39,60 @@ export interface SimulationResult {
   /** The tick at which it was noticed. */
   tick: number;
   counts: Counts;
+  lines: readonly string[];
 }
 
 /** Within this many calm ticks a healed cluster must have caught up. */
 const healTicksMax = 60 * electionTicks;
 
-interface Faults {
-  /** Per cent. */
-  loss: number;
-  duplicates: number;
-  delayTicksMax: number;
-  /** One in so many ticks. */
-  crashEvery: number;
-  restartTicks: number;
-  cutEvery: number;
-  pauseEvery: number;
-  memberChangeEvery: number;
-  transferEvery: number;
-  /** The time of a write, on average. */
-  diskTicks: number;
-}
+const noCounts: Counts = {
+  writes: 0,
+  reads: 0,
+  retries: 0,
+  snapshots: 0,
+  brokenSnapshots: 0,
+  crashes: 0,
+  powerLosses: 0,
+  disksLost: 0,
+  memberChanges: 0,
+  jointChanges: 0,
+  transfers: 0,
+  compactions: 0,
+  leaderships: 0,
+};
 
 class Simulation {
-  readonly #random: Random;
+  readonly #options: SimulationOptions;
   readonly #faults: Faults;
   readonly #checker = new Checker();
-  readonly #trace = new Trace();
-  readonly #counts: Counts = {
-    acknowledged: 0,
-    reads: 0,
-    snapshots: 0,
-    crashes: 0,
-    memberChanges: 0,
-    transfers: 0,
-    compactions: 0,
-    leaderships: 0,
-  };
+  readonly #trace: Trace;
+  readonly #counts = { ...noCounts };
+  readonly #network: Network;
+  readonly #clients: Clients;
   readonly #peers: SimulatedPeer[];
-  readonly #cut = new Set<string>();
-  #network: { dueTick: number; message: Message; image: Image | undefined }[] = [];
+  /** Peers whose disk is lost. */
+  readonly #lost = new Set<PeerId>();
+  /** Copies of disks as they were some time ago. */
+  readonly #oldDisks = new Map<PeerId, Disk>();
   #tick = 0;
   #calm = false;
-  #proposed = 0;
   #lastLeader = '';
 
-  constructor({ seed, peers, diskLies = false }: SimulationOptions) {
-    const random = seededRandom(seed);
-    this.#random = random;
-    this.#faults = {
-      loss: random.int(4) * random.int(8),
-      duplicates: random.int(10),
-      delayTicksMax: 1 + random.int(6),
-      crashEvery: 2 ** (4 + random.int(6)),
-      restartTicks: 2 ** (1 + random.int(6)),
-      cutEvery: 2 ** (4 + random.int(6)),
-      pauseEvery: 2 ** (5 + random.int(6)),
-      memberChangeEvery: 2 ** (2 + random.int(7)),
-      transferEvery: 2 ** (5 + random.int(5)),
-      diskTicks: 2 ** random.int(4),
-    };
-    const size = peers ?? 3 + random.int(3);
+  constructor(options: SimulationOptions) {
+    const { seed, peers, off, keepsLines = false } = options;
+    this.#options = options;
+    const faults = new Faults(seed, off);
+    this.#faults = faults;
+    this.#trace = new Trace(keepsLines);
+    this.#network = new Network(faults);
+    this.#clients = new Clients({
+      random: faults.stream('clients'),
+      loses: () => !this.#calm && faults.percent('lostAnswers', 4 + faults.lossPercent),
+      doubles: () => !this.#calm && faults.percent('duplicates', 5 + faults.duplicatesPercent),
+      delayTicks: () => (this.#calm ? 1 : 1 + faults.stream('answers').int(faults.delayTicksMax)),
+      counts: this.#counts,
+    });
+    const size = peers ?? 3 + faults.stream('plan').int(3);
     const ids = Array.from({ length: size + 2 }, (_, n) => `p${n + 1}`);
     const voters = ids.slice(0, size);
     const data = encodeMembership({ voters, votersOutgoing: [], learners: [] });
@@ -97,118 +101,176 @@ class Simulation {
       hardState: { term: 1, vote: undefined, commit: 1 },
       entries: [{ index: 1, term: 1, kind: 'membership', data }],
     };
-    const send = (message: Message, image?: Image) => this.#post(message, image);
-    const { diskTicks } = this.#faults;
-    const told = { checker: this.#checker, trace: this.#trace, counts: this.#counts };
-    const outside: Outside = { random, send, diskTicks, diskLies, ...told };
-    this.#peers = ids.map((id) => new SimulatedPeer(id, voters.includes(id) ? founded : emptyState(), outside));
+    this.#peers = ids.map((id) => this.#newPeer(id, SimulatedPeer.disk(voters.includes(id) ? founded : emptyState())));
   }
 
-  run(ticks: number): SimulationResult {
+  #newPeer(id: PeerId, disk: Disk): SimulatedPeer {
+    const { seed, diskLies = false } = this.#options;
+    const outside: Outside = {
+      random: seededRandom(seed * 31 + id.charCodeAt(1) + 256 * id.length),
+      checker: this.#checker,
+      trace: this.#trace,
+      counts: this.#counts,
+      send: (message, image) => this.#network.post(message, image, this.#tick),
+      diskTicks: this.#faults.diskTicks,
+      diskLies,
+      breaksSnapshots: !this.#faults.isOff('brokenSnapshots'),
+    };
+    const peer = new SimulatedPeer(id, disk, outside);
+    peer.clockRate = this.#faults.clockRate(id);
+    return peer;
+  }
+
+  async run(): Promise<SimulationResult> {
     let failure: Error | undefined;
     try {
-      while (this.#tick < ticks) this.#step();
-      this.#heal();
+      for (const peer of this.#peers) await peer.start();
+      while (this.#tick < this.#options.ticks) await this.#step();
+      await this.#heal();
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
     }
-    return { hash: this.#trace.hash, failure, tick: this.#tick, counts: this.#counts };
+    const { lines, hash } = this.#trace;
+    return { hash, failure, tick: this.#tick, counts: this.#counts, lines };
   }
 
-  #step(): void {
+  async #step(accepting = true): Promise<void> {
     this.#tick++;
-    if (!this.#calm) this.#inject();
-    if (this.#random.int(2) === 0) this.#serveClients();
+    if (!this.#calm && this.#tick > (this.#options.calmTicks ?? 0)) await this.#inject();
+    this.#serve(accepting);
     this.#deliver();
-    this.#serveClients();
+    this.#operate();
     for (const peer of this.#peers) {
       if (peer.pausedTicks > 0) peer.pausedTicks--;
-      else peer.tick(this.#calm || this.#random.int(20) > 0, this.#calm);
+      else if (peer.core) {
+        try {
+          await peer.tick(this.#calm);
+        } catch (error) {
+          this.#powerLost(peer, error);
+        }
+      }
     }
-    const leader = this.#peers.find((peer) => peer.leads);
-    const name = leader ? `${leader.id} ${leader.core?.term}` : this.#lastLeader;
-    if (name !== this.#lastLeader) this.#counts.leaderships++;
+    const leader = this.#leader;
+    const name = leader ? `${leader.id} leads term ${leader.core?.term}` : this.#lastLeader;
+    if (name !== this.#lastLeader) {
+      this.#counts.leaderships++;
+      this.#tell(() => name);
+    }
     this.#lastLeader = name;
   }
 
-  #oneIn(ticks: number): boolean {
-    return this.#random.int(ticks) === 0;
+  get #leader(): SimulatedPeer | undefined {
+    return this.#peers.filter(({ leads }) => leads).sort((a, b) => b.core!.term - a.core!.term)[0];
   }
 
-  #any<T>(items: readonly T[]): T {
-    return items[this.#random.int(items.length)]!;
+  #tell(text: () => string): void {
+    this.#trace.tell(this.#tick, text);
   }
 
-  #inject(): void {
-    const { crashEvery, restartTicks, cutEvery, pauseEvery } = this.#faults;
-    const all = this.#oneIn(crashEvery * 8);
-    for (const peer of this.#peers) if (peer.core && (all || this.#oneIn(crashEvery))) peer.crash();
-    for (const peer of this.#peers) if (!peer.core && this.#oneIn(restartTicks)) peer.start();
-    for (const peer of this.#peers) if (this.#oneIn(pauseEvery * 4)) peer.pausedTicks = this.#random.int(5 * electionTicks);
-    if (this.#oneIn(cutEvery)) this.#cutSome();
-    if (this.#cut.size > 0 && this.#oneIn(50)) this.#cut.clear();
+  #powerLost(peer: SimulatedPeer, error: unknown): void {
+    if (!(error instanceof PowerLoss)) throw error;
+    this.#tell(() => `${peer.id} loses its power in the middle of its work`);
+    peer.crash();
   }
 
-  // Half of the cuts part the cluster in two, the others stop single directions.
-  #cutSome(): void {
-    const ids = this.#peers.map(({ id }) => id);
-    if (this.#random.int(2) === 0) {
-      const side = new Set(ids.filter(() => this.#random.int(2) === 0));
-      for (const from of ids) for (const to of ids) if (side.has(from) !== side.has(to)) this.#cut.add(`${from} ${to}`);
-    } else for (let n = 0; n <= this.#random.int(4); n++) this.#cut.add(`${this.#any(ids)} ${this.#any(ids)}`);
-  }
-
-  #post(message: Message, image: Image | undefined): void {
-    const { loss, duplicates, delayTicksMax } = this.#faults;
-    if (this.#calm) {
-      this.#network.push({ dueTick: this.#tick + 1, message, image });
-      return;
+  async #inject(): Promise<void> {
+    const faults = this.#faults;
+    const all = faults.happens('crashes', 8);
+    for (const peer of this.#peers) {
+      if (peer.core && (faults.happens('crashes') || all)) {
+        this.#tell(() => `${peer.id} crashes`);
+        peer.crash();
+      } else if (!peer.core && !this.#lost.has(peer.id) && faults.stream('restarts').int(faults.restartTicks) === 0) {
+        this.#tell(() => `${peer.id} starts again`);
+        await peer.start();
+      }
+      if (peer.core && peer.stepsToPowerLoss === 0 && faults.happens('powerLosses')) {
+        peer.stepsToPowerLoss = 1 + faults.stream('powerLosses').int(12);
+      }
+      if (faults.happens('pauses') || (peer.leads && faults.happens('pauses'))) {
+        peer.pausedTicks = faults.stream('pauses').int(8 * electionTicks);
+        this.#tell(() => `${peer.id} stands still for ${peer.pausedTicks} ticks`);
+      }
+      if (peer.core && peer.pausedTicks === 0 && faults.happens('clocks')) {
+        const ticks = faults.stream('clocks').int(3 * electionTicks);
+        this.#tell(() => `the clock of ${peer.id} jumps by ${ticks} ticks`);
+        peer.jump(ticks);
+      }
+      if (faults.stream('disksLost').int(100) === 0) this.#oldDisks.set(peer.id, peer.disk);
     }
-    if (this.#cut.has(`${message.from} ${message.to}`) || this.#random.int(100) < loss) return;
-    const copies = this.#random.int(100) < duplicates ? 2 : 1;
-    for (let n = 0; n < copies; n++) {
-      const late = this.#random.int(50) === 0 ? 40 : delayTicksMax;
-      this.#network.push({ dueTick: this.#tick + this.#random.int(late + 1), message, image });
+    if (faults.happens('partitions')) {
+      const ids = this.#peers.map(({ id }) => id);
+      const cut = this.#network.cutSome(ids, this.#leader?.id);
+      this.#tell(() => `cut ${cut}`);
     }
+    if (this.#network.isCut && faults.stream('heal').int(50) === 0) {
+      this.#tell(() => 'all cuts heal');
+      this.#network.heal();
+    }
+    if (this.#lost.size === 0 && faults.oneIn('disksLost', 400)) await this.#loseDisk();
+  }
+
+  // As long as each group of voters that may be in force keeps a majority. The machine comes back as a new peer: with an empty
+  // disk, or with an old copy of the lost one.
+  async #loseDisk(): Promise<void> {
+    const random = this.#faults.stream('disksLost');
+    const peer = this.#peers[random.int(this.#peers.length)]!;
+    const memberships = this.#peers.flatMap((each) => [...(each.core ? [each.core.membership] : []), ...each.membershipsOnDisk]);
+    const groups = memberships.flatMap(({ voters, votersOutgoing }) => [voters, votersOutgoing]);
+    if (groups.some((group) => group.includes(peer.id) && group.length < 3)) return;
+    this.#counts.disksLost++;
+    this.#lost.add(peer.id);
+    this.#checker.retire(peer.id);
+    if (peer.core) peer.crash();
+    const old = random.int(2) === 0 ? this.#oldDisks.get(peer.id) : undefined;
+    this.#tell(() => `${peer.id} loses its disk and comes back as ${peer.id}b with ${old ? 'an old' : 'an empty'} one`);
+    const next = this.#newPeer(`${peer.id}b`, old ?? SimulatedPeer.disk(emptyState()));
+    this.#peers.push(next);
+    await next.start();
+  }
+
+  #serve(accepting: boolean): void {
+    this.#clients.tick(this.#peers, accepting);
   }
 
   #deliver(): void {
-    const due = this.#network.filter(({ dueTick }) => dueTick <= this.#tick);
-    this.#network = this.#network.filter(({ dueTick }) => dueTick > this.#tick);
-    while (due.length > 0) {
-      const at = this.#calm ? 0 : this.#random.int(due.length);
-      const { message, image } = due.splice(at, 1)[0]!;
+    for (const packet of this.#network.due(this.#tick)) {
+      const { message, image } = packet;
       this.#trace.add(message.type, this.#tick, message.term);
+      this.#tell(() => `${message.from} > ${message.to} ${message.type} of term ${message.term}`);
       const peer = this.#peers.find(({ id }) => id === message.to)!;
-      if (peer.pausedTicks > 0) this.#network.push({ dueTick: this.#tick + peer.pausedTicks, message, image });
-      else peer.receive(message, image);
+      if (peer.pausedTicks > 0) this.#network.again({ ...packet, dueTick: this.#tick + peer.pausedTicks });
+      else {
+        try {
+          peer.receive(message, image);
+        } catch (error) {
+          this.#powerLost(peer, error);
+        }
+      }
     }
   }
 
-  #serveClients(): void {
-    for (const peer of this.#peers) {
-      if (!peer.leads || peer.pausedTicks > 0) continue;
+  #operate(): void {
+    if (this.#calm) return;
+    const faults = this.#faults;
+    for (const { core, leads, pausedTicks } of this.#peers) {
+      if (!core || !leads || pausedTicks > 0) continue;
       this.#attempt(() => {
-        for (let n = this.#random.int(3); n > 0; n--) peer.propose(`${++this.#proposed}`);
-        if (this.#random.int(3) === 0) peer.read();
-        if (this.#calm) return;
-        if (this.#oneIn(this.#faults.memberChangeEvery)) {
-          if (peer.core?.proposeMembership(this.#change(peer.core))) this.#counts.memberChanges++;
-        }
-        if (this.#oneIn(this.#faults.transferEvery)) {
-          peer.core?.transferLeadership(this.#any(peer.core.membership.voters));
-          this.#counts.transfers++;
-        }
+        if (!faults.happens('memberChanges')) return;
+        const change = nextChange(core.membership, this.#peers, this.#lost, faults.stream('memberChanges'));
+        if (!change || !core.proposeMembership(change)) return;
+        this.#counts.memberChanges++;
+        this.#tell(() => `${core.id} begins ${JSON.stringify(change)}`);
+      });
+      this.#attempt(() => {
+        if (!faults.happens('transfers')) return;
+        const { voters } = core.membership;
+        const to = voters[faults.stream('transfers').int(voters.length)]!;
+        core.transferLeadership(to);
+        this.#counts.transfers++;
+        this.#tell(() => `${core.id} hands over to ${to}`);
       });
     }
-  }
-
-  #change(leader: RaftCore): MembershipChange {
-    const { id: peer } = this.#any(this.#peers);
-    const { voters, learners } = leader.membership;
-    if (voters.includes(peer)) return { type: 'remove', peer };
-    if (learners.includes(peer)) return { type: this.#any(['promote', 'promote', 'remove'] as const), peer };
-    return { type: 'addLearner', peer };
   }
 
   /** A refusal is an answer; anything else is a failure. */
@@ -220,31 +282,44 @@ class Simulation {
     }
   }
 
-  /** Everything works again: a leader must appear, and all its members catch up with what it is given now. */
-  #heal(): void {
-    this.#calm = true;
-    this.#cut.clear();
+  /** Everything works again: a leader must appear, all its members catch up, and all clients get their answers. */
+  async #heal(): Promise<void> {
+    this.#calm = this.#network.calm = true;
+    this.#network.heal();
     for (const peer of this.#peers) {
-      peer.pausedTicks = 0;
-      if (!peer.core) peer.start();
+      peer.pausedTicks = peer.stepsToPowerLoss = 0;
+      if (!peer.core && !this.#lost.has(peer.id)) await peer.start();
     }
+    this.#tell(() => 'everything is healed');
     const end = this.#tick + healTicksMax;
-    while (this.#tick < end - healTicksMax / 3) this.#step();
+    while (this.#tick < end - healTicksMax / 3) await this.#step();
     const goal = this.#checker.committedLength;
-    while (this.#tick < end) this.#step();
-    const leader = this.#peers.filter((peer) => peer.leads).sort((a, b) => b.core!.term - a.core!.term)[0];
-    if (!leader) throw new Violation('no leader after everything is healed');
-    const { voters, learners } = leader.core!.membership;
-    for (const peer of this.#peers) {
-      const member = voters.includes(peer.id) || learners.includes(peer.id);
-      if (member && peer.machine.index < goal)
-        throw new Violation(`${peer.id} stays at ${peer.machine.index} of ${goal} though everything is healed`);
-    }
+    while (this.#tick < end) await this.#step();
+    if (!this.#leader) throw new Violation('no leader after everything is healed');
     if (this.#checker.committedLength <= goal) throw new Violation('nothing is committed though everything is healed');
+    while (!this.#clients.idle && this.#tick < end + healTicksMax) await this.#step(false);
+    if (!this.#clients.idle) throw new Violation('a client gets no answer though everything is healed');
+    // What was in flight arrives.
+    for (let n = 0; n < 2 * electionTicks; n++) await this.#step(false);
+    this.#clients.check();
+    this.#compareStates(this.#leader.core!.membership);
+  }
+
+  #compareStates(membership: Membership): void {
+    const members = allMembers(membership);
+    const present = this.#peers.filter(({ id }) => members.has(id) && !this.#lost.has(id));
+    for (const peer of present) {
+      if (peer.appliedIndex < this.#checker.committedLength) {
+        throw new Violation(
+          `${peer.id} stays at ${peer.appliedIndex} of ${this.#checker.committedLength} though everything is healed`,
+        );
+      }
+      this.#checker.state(-1, peer.stateHash!);
+    }
   }
 }
 
 /** Runs one seed to its end, or to the first violation. */
-export function simulate(options: SimulationOptions): SimulationResult {
-  return new Simulation(options).run(options.ticks);
+export function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  return new Simulation(options).run();
 }

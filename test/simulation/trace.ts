@@ -1,11 +1,32 @@
-/** A running hash of all that happens in a simulation: two runs are the same if and only if (nearly) their hashes are. */
+/**
+ * A running hash of all that happens in a simulation: two runs are the same if and only if (nearly) their hashes are. On wish it
+ * keeps what happened as text too, the latest lines.
+ */
+const linesMax = 200;
+
 export class Trace {
   #low = 0x811c9dc5;
   #high = 0x01000193;
+  readonly #lines: string[] | undefined;
+
+  constructor(keepsLines: boolean) {
+    this.#lines = keepsLines ? [] : undefined;
+  }
+
+  get lines(): readonly string[] {
+    return this.#lines ?? [];
+  }
 
   add(text: string, ...numbers: number[]): void {
     for (let at = 0; at < text.length; at++) this.#mix(text.charCodeAt(at));
     for (const number of numbers) this.#mix(number);
+  }
+
+  /** Something that a reader of a trace wants to know. */
+  tell(tick: number, text: () => string): void {
+    if (!this.#lines) return;
+    this.#lines.push(`${tick}: ${text()}`);
+    if (this.#lines.length > linesMax) this.#lines.shift();
   }
 
   get hash(): string {
