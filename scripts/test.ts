@@ -28,6 +28,7 @@ const suites: Suite[] = [
   ...['client', 'kinds', 'streams', 'api', 'scheduler', 'controllers'].map((name) => uvu(name)),
   ...['host', 'images', 'network', 'agent'].map((name) => uvu(name)),
   uvu('cluster', 15),
+  uvu('protection'),
   uvu('chaos', 15),
 ];
 

@@ -122,6 +122,11 @@ export class FailureDetector {
     return this.#judgements.get(peer)?.verdict ?? 'alive';
   }
 
+  /** When the present verdict on the peer came about; undefined for a peer that is not known. */
+  decidedMs(peer: string): number | undefined {
+    return this.#judgements.get(peer)?.decidedMs;
+  }
+
   /** Those that have sent a heartbeat. */
   members(): MemberView[] {
     return this.table.peers().map((peer) => {

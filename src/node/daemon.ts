@@ -29,6 +29,7 @@ import { Leadership } from './leadership.ts';
 import type { Member } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
 import { issueCertificate, kubeconfig } from './pki.ts';
+import { StateGuard } from './state-guard.ts';
 
 export interface DaemonOptions {
   config: NodeConfig;
@@ -61,20 +62,56 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
   let leadership: Leadership | undefined;
 
   const peer: PeerThread = new PeerThread(peerOptions(config, identity, paths, store), store, {
-    onEntries: (entries) => {
-      clusterStore.apply(entries);
-      // The disk may fall behind by so much and no more.
-      return store.settled();
+    onEntries: (entries) => guard.repair.take(entries),
+    beforeRestore: () => guard.repair.beforeRestore(),
+    onRestored: (restored) => {
+      guard.repair.afterRestore(restored);
+      tellStateHashes();
+      clusterStore.notifyApplied();
     },
-    onRestored: () => clusterStore.notifyApplied(),
+    distrusted: () => guard.reason,
+    onStateJudged: (judgement) => guard.judged(judgement),
     onChanged: (next) => {
       status = next;
-      leadership?.update(next);
+      updateLeadership();
     },
     onHealth: (views) => health.update(views),
     onFatal,
     onAsk: (from, request) => joinService.answer(identity.id, from, request),
   });
+  const guard: StateGuard = new StateGuard({
+    store,
+    streamsSocket: paths.streamsSocket,
+    apply: (entries) => {
+      clusterStore.apply(entries);
+      tellStateHashes();
+      // The disk may fall behind by so much and no more.
+      return store.settled();
+    },
+    status: () => peer.call('status', null),
+    handOver: () => handOver(peer, logger),
+    onChange: (reason) => {
+      clusterStore.suspend(reason);
+      clusterStore.notifyApplied();
+      tellStateHashes();
+      updateLeadership();
+      // During a repair consensus must keep its log: what the store had on disk will be replaced by something older or newer.
+      if (reason === undefined) peer.setDurable(store.durable());
+    },
+    clock,
+    logger: logger.child({ part: 'state' }),
+  });
+  let toldHashes = store.stateHashes();
+  /** What the peer thread puts into its heartbeats. */
+  function tellStateHashes(): void {
+    if (store.stateHashes() === toldHashes) return;
+    toldHashes = store.stateHashes();
+    peer.setStateHashes(toldHashes);
+  }
+  /** A peer that does not trust its own state runs no control loop, whatever its place in consensus. */
+  function updateLeadership(): void {
+    if (status) leadership?.update(guard.reason === undefined ? status : { ...status, role: 'follower' });
+  }
   const clusterStore = new ReplicatedStore({
     store,
     consensus: {
@@ -96,6 +133,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
 
   const members = await becomeMember({ identity, join, paths, peer, self });
   await peer.call('start', { members, bootstrap: identity.founder });
+  await guard.checkLoaded();
   if (identity.founder) await foundCluster(clusterStore, config, self, clock, stopping.signal);
   const { settings, authority } = await awaitFoundation(clusterStore, clock, stopping.signal);
   followMembers(store, peer, paths);
@@ -129,13 +167,15 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     random: systemRandom,
     logger,
   });
-  if (status) leadership.update(status);
+  updateLeadership();
 
   const agent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
   agent.start();
   const control = controlServer({ peer, joinService, authority, config, store, agent, clock, logger });
   await control.listen(paths.controlSocket);
-  store.onDurable((position) => peer.setDurable(position));
+  store.onDurable((position) => {
+    if (guard.reason === undefined) peer.setDurable(position);
+  });
   refreshMember(clusterStore, self, stopping.signal).catch((error: unknown) => {
     logger.warn({ error }, 'this machine could not refresh its own record; the others use the addresses that they know');
   });
@@ -145,6 +185,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     async stop() {
       logger.info({}, 'stopping; containers go on');
       stopping.abort(new NodeError('Stopped', 'the daemon is stopping'));
+      await guard.repair.stop();
       await handOver(peer, logger);
       await leadership.stop();
       await agent.stop();
@@ -168,6 +209,7 @@ function peerOptions(config: NodeConfig, identity: Identity, paths: NodePaths, s
     raftDir: paths.raft,
     agentSocket: paths.agentSocket,
     streamsSocket: paths.streamsSocket,
+    leaseSocket: paths.leaseSocket,
     durable: store.durable(),
     logLevel: config.log.level,
   };

@@ -8,6 +8,8 @@ export type NodeErrorCode =
   | 'AlreadyRunning'
   | 'NotAMember'
   | 'AgentUnavailable'
+  /** The store gave back other bytes than were written, and nobody else has them. */
+  | 'StateDamaged'
   | 'Stopped';
 
 export class NodeError extends KontikiError<NodeErrorCode> {}

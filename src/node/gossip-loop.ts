@@ -12,8 +12,18 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { RepeatingTask } from '../lib/repeating-task.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
+import type { StateHash } from '../store/types.ts';
 import type { Transport } from '../transport/types.ts';
 import type { Member, PeerThreadOptions } from './peer-protocol.ts';
+import type { VoterHealth } from './slow-disk.ts';
+import { judgeState, type StateJudgement } from './state-exchange.ts';
+
+/** What a heartbeat says of this peer beside the agent's summary. */
+export interface OwnState {
+  stateHashes: readonly StateHash[];
+  leaseMs: number;
+  syncMs: number;
+}
 
 const topic = 'kontiki/heartbeats/1';
 const heartbeatMs = 1_000;
@@ -41,6 +51,11 @@ export interface GossipLoopOptions {
   transport: Transport;
   clock: Clock;
   logger: Logger;
+  own: () => OwnState;
+  /** From when on, in monotonic time, a machine that is dead since then is surely fenced; undefined when this peer does not lead. */
+  fencedAtMs: (deadSinceMs: number) => number | undefined;
+  /** How this peer's state compares with that of the others: told when it changes. */
+  onStateJudged: (judgement: StateJudgement) => void;
   /** The whole table, after each heartbeat interval and at once after every change of a verdict. */
   onHealth(views: NodeHealthView[]): void;
 }
@@ -54,6 +69,7 @@ export class GossipLoop {
   #summary = unknownSummary;
   #agentReady = false;
   #members: Member[] = [];
+  #judged = '';
 
   constructor(context: GossipLoopOptions) {
     const { clock, logger, options } = context;
@@ -85,6 +101,16 @@ export class GossipLoop {
     this.#detector.expect(others, this.#context.clock.monotonicMs());
   }
 
+  isDead(peer: string): boolean {
+    return this.#detector.verdict(peer) === 'dead';
+  }
+
+  /** What a voter is like, as this peer sees it. */
+  voterHealth(peer: string): VoterHealth {
+    const heard = this.#detector.table.get(peer);
+    return { alive: heard !== undefined && this.#detector.verdict(peer) === 'alive', syncMs: heard?.heartbeat.syncMs };
+  }
+
   async stop(): Promise<void> {
     await Promise.all([this.#publish.stop(), this.#tick.stop()]);
   }
@@ -103,13 +129,27 @@ export class GossipLoop {
       ...this.#summary,
       agentReady: this.#agentReady,
       heardMs: this.#detector.heardMs(clock.monotonicMs()),
+      ...this.#context.own(),
     };
     transport.publish(topic, encodeHeartbeat(heartbeat));
     this.#report();
+    this.#judgeState();
   }
 
   #judge(): void {
     this.#tell(this.#detector.tick(this.#context.clock.monotonicMs()));
+  }
+
+  #judgeState(): void {
+    const { own, onStateJudged } = this.#context;
+    const others = new Map(
+      this.#detector.members().map(({ heartbeat }) => [heartbeat.peer, heartbeat.stateHashes ?? []] as const),
+    );
+    const judgement = judgeState(own().stateHashes, others, this.#members.length);
+    const text = JSON.stringify(judgement);
+    if (text === this.#judged) return;
+    this.#judged = text;
+    onStateJudged(judgement);
   }
 
   #tell(changes: VerdictChange[]): void {
@@ -118,12 +158,18 @@ export class GossipLoop {
   }
 
   #report(): void {
-    const { clock, onHealth, options } = this.#context;
+    const { clock, onHealth, options, own } = this.#context;
     const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
     const heard = new Map(this.#detector.members().map((member) => [member.heartbeat.peer, member]));
     const others = this.#members.filter((member) => member.id !== options.id);
     onHealth([
-      { nodeName: options.nodeName, verdict: 'alive', agentReady: this.#agentReady, lastHeartbeatMs: Math.round(wallMs) },
+      {
+        nodeName: options.nodeName,
+        verdict: 'alive',
+        agentReady: this.#agentReady,
+        lastHeartbeatMs: Math.round(wallMs),
+        leaseMs: own().leaseMs,
+      },
       ...others.map(({ id, nodeName }): NodeHealthView => {
         const member = heard.get(id);
         const silenceMs = member ? nowMs - member.lastHeardMs : wallMs;
@@ -132,9 +178,19 @@ export class GossipLoop {
           verdict: this.#detector.verdict(id),
           agentReady: member?.heartbeat.agentReady ?? false,
           lastHeartbeatMs: Math.round(wallMs - silenceMs),
+          ...(member?.heartbeat.leaseMs === undefined ? {} : { leaseMs: member.heartbeat.leaseMs }),
+          ...this.#fence(id, nowMs, wallMs),
         };
       }),
     ]);
+  }
+
+  /** Nothing for a machine that lives, or when this peer does not lead. */
+  #fence(peer: string, nowMs: number, wallMs: number): { fencedAtMs: number; fenced: boolean } | undefined {
+    const deadSinceMs = this.#detector.decidedMs(peer);
+    if (deadSinceMs === undefined || !this.isDead(peer)) return undefined;
+    const atMs = this.#context.fencedAtMs(deadSinceMs);
+    return atMs === undefined ? undefined : { fencedAtMs: Math.round(wallMs + atMs - nowMs), fenced: nowMs >= atMs };
   }
 
   /** Undefined when the agent does not answer. */
