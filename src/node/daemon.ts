@@ -317,6 +317,7 @@ function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
     dataDir: paths.agent,
     apiSocket: paths.apiSocket,
     agentSocket: paths.agentSocket,
+    leaseSocket: paths.leaseSocket,
     cgroupRoot,
     runtime,
     insecureRegistries,
