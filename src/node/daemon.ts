@@ -171,7 +171,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
 
   const agent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
   agent.start();
-  const control = controlServer({ peer, joinService, authority, config, store, agent, clock, logger });
+  const control = controlServer({ guard, peer, joinService, authority, config, store, agent, clock, logger });
   await control.listen(paths.controlSocket);
   store.onDurable((position) => {
     if (guard.reason === undefined) peer.setDurable(position);
@@ -333,6 +333,7 @@ function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
 }
 
 function controlServer(context: {
+  guard: StateGuard;
   peer: PeerThread;
   joinService: JoinService;
   authority: AuthorityRecord;
@@ -342,7 +343,7 @@ function controlServer(context: {
   clock: Clock;
   logger: Logger;
 }): ControlServer {
-  const { peer, joinService, authority, config, store, agent, clock, logger } = context;
+  const { guard, peer, joinService, authority, config, store, agent, clock, logger } = context;
   return new ControlServer(
     {
       'GET /status': async () => ({
@@ -351,6 +352,8 @@ function controlServer(context: {
         agentPid: agent.pid,
         apiPort: config.api.port,
         revision: store.revision,
+        stateHash: { index: store.applied.index, hash: store.stateHash() },
+        ...(guard.reason === undefined ? {} : { notServing: guard.reason }),
         consensus: await peer.call('status', null),
       }),
       'GET /members': async () => store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value)),
