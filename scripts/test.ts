@@ -32,6 +32,7 @@ const suites: Suite[] = [
   uvu('recovery'),
   uvu('cluster', 15),
   uvu('membership', 4),
+  uvu('protection'),
   uvu('chaos', 15),
 ];
 

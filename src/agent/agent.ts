@@ -10,6 +10,7 @@ import type { Client } from '../machinery/client.ts';
 import { Informer } from '../machinery/informer.ts';
 import { services as serviceResource } from '../machinery/resources.ts';
 import type { Machine } from './host/machine.ts';
+import { askLease, LeaseWatch } from './lease-watch.ts';
 import { NodeKeeper } from './node-status/node-keeper.ts';
 import { allocatableOf } from './node-status/node-object.ts';
 import { ExitWatch } from './pods/exit-watch.ts';
@@ -98,6 +99,11 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     clock,
     logger,
   });
+  const { leaseSocket } = options;
+  const lease =
+    leaseSocket === undefined
+      ? undefined
+      : new LeaseWatch({ ask: () => askLease(leaseSocket), events: parts.events, node: () => keeper.node, clock, logger });
   let linked: Promise<void> | undefined;
   return {
     async start() {
@@ -106,12 +112,14 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
       linked = links.start(stopping.signal);
       await manager.start();
       keeper.start();
+      lease?.start();
       await server.listen();
       logger.info({ node: options.nodeName, socket: options.agentSocket }, 'agent runs');
     },
     async stop() {
       stopping.abort(new Error('the agent stops'));
       await server.close();
+      await lease?.stop();
       await manager.stop();
       await keeper.stop();
       exits.stop();

@@ -149,6 +149,8 @@ export interface AgentOptions {
   apiSocket: string;
   /** Unix socket that the agent serves. */
   agentSocket: string;
+  /** Unix socket on which the peer thread tells the lease; left out: no lease is watched. */
+  leaseSocket?: string;
   /** Name of this node's cgroup below each controller's root, for example `kontiki` or `kontiki-lab/peer-1`. */
   cgroupRoot: string;
   runtime: 'runc' | 'crun';

@@ -3,8 +3,8 @@
  *
  * Each peer tells in its heartbeats how long ago it heard each other peer. What another has heard counts as heard here too,
  * so one bad path accuses nobody; and to call a peer dead, a majority of the others that are alive must have found it
- * silent themselves. Timeouts are stretched when heartbeats get lost on the way (at first that is assumed, until some tens
- * of heartbeats have shown otherwise), and when this peer itself was slow.
+ * silent themselves. Timeouts are stretched when heartbeats get lost on the way (at first that is assumed, until some heartbeats
+ * have shown otherwise), and when this peer itself was slow.
  */
 import { LocalHealth } from './local-health.ts';
 import { MembershipTable } from './membership-table.ts';
@@ -37,6 +37,9 @@ export interface VerdictChange {
 /** How unlikely a silence must be by mere loss of messages before it is held against a peer. */
 const chanceMax = 1e-6;
 
+/** So long after it was deaf itself, gaps in what a peer hears are no sign of loss. */
+const excusedMs = 3_000;
+
 interface Judgement {
   verdict: Verdict;
   accusers: string[];
@@ -62,6 +65,7 @@ export class FailureDetector {
   readonly #judgements = new Map<string, Judgement>();
   readonly #loss = new MessageLoss();
   readonly #health: LocalHealth;
+  #deafMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: FailureDetectorOptions) {
     this.#self = options.self;
@@ -90,13 +94,15 @@ export class FailureDetector {
     if (heartbeat.peer === this.#self) return { taken: false, changes: [] };
     const receipt = this.table.receive(heartbeat, nowMs);
     if (!receipt.taken) return { taken: false, changes: [] };
-    // What the dead did not send was not lost.
-    if (!receipt.first) this.#loss.received(this.verdict(heartbeat.peer) === 'dead' ? 0 : receipt.missed);
+    // What the dead did not send was not lost, nor what came to a peer that was deaf itself.
+    const excused = this.verdict(heartbeat.peer) === 'dead' || this.#wasDeaf(nowMs);
+    if (!receipt.first) this.#loss.received(excused ? 0 : receipt.missed);
     return { taken: true, changes: this.#decide(heartbeat.peer, 'alive', { silenceMs: 0, accusers: [], observers: 0 }, nowMs) };
   }
 
   /** Judges everyone. To be called every tickIntervalMs. */
   tick(nowMs: number): VerdictChange[] {
+    this.#wasDeaf(nowMs);
     const lateMs = this.#health.tick(nowMs);
     // Deaf for long: what has come in meanwhile is still to be read, before the next tick.
     if (lateMs > this.#suspectAfterMs) return [];
@@ -122,6 +128,11 @@ export class FailureDetector {
     return this.#judgements.get(peer)?.verdict ?? 'alive';
   }
 
+  /** When the present verdict on the peer came about; undefined for a peer that is not known. */
+  decidedMs(peer: string): number | undefined {
+    return this.#judgements.get(peer)?.decidedMs;
+  }
+
   /** Those that have sent a heartbeat. */
   members(): MemberView[] {
     return this.table.peers().map((peer) => {
@@ -129,6 +140,12 @@ export class FailureDetector {
       const judgement = this.#judgements.get(peer);
       return { heartbeat, verdict: this.verdict(peer), lastHeardMs: heardMs, accusers: judgement?.accusers ?? [] };
     });
+  }
+
+  /** Whether this peer did not run a moment ago. After a pause messages come before the tick that shows it. */
+  #wasDeaf(nowMs: number): boolean {
+    if (this.#health.silentMs(nowMs) > this.#heartbeatIntervalMs * 2) this.#deafMs = nowMs;
+    return nowMs - this.#deafMs <= excusedMs;
   }
 
   #judgement(peer: string, nowMs: number): Judgement {

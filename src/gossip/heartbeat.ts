@@ -4,12 +4,13 @@
  */
 import { Packr, Unpackr } from 'msgpackr';
 import { GossipError } from './errors.ts';
-import type { Heartbeat, Resources } from './types.ts';
+import type { Heartbeat, HeartbeatStateHash, Resources } from './types.ts';
 
 /** Bounds of one heartbeat. */
 export const heartbeatBytesMax = 64 * 1024;
 export const addressesMax = 16;
 export const heardPeersMax = 1024;
+export const stateHashesMax = 8;
 const textLengthMax = 253;
 
 const formatVersion = 1;
@@ -50,6 +51,9 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat {
     usage: { cpuMilli: amount(usage, 'cpuMilli'), memoryBytes: amount(usage, 'memoryBytes'), load1: amount(usage, 'load1') },
     agentReady: flag(fields, 'agentReady'),
     heardMs: heardMs(fields.heardMs),
+    ...(fields.stateHashes === undefined ? {} : { stateHashes: stateHashes(fields.stateHashes) }),
+    ...(fields.leaseMs === undefined ? {} : { leaseMs: amount(fields, 'leaseMs') }),
+    ...(fields.syncMs === undefined ? {} : { syncMs: amount(fields, 'syncMs') }),
   };
 }
 
@@ -103,6 +107,15 @@ function resources(fields: Fields, name: string): Resources {
 function addresses(value: unknown): string[] {
   if (!Array.isArray(value) || value.length > addressesMax) throw invalid(`addresses is not a list of at most ${addressesMax}`);
   return value.map((address: unknown) => text({ address }, 'address'));
+}
+
+function stateHashes(value: unknown): HeartbeatStateHash[] {
+  if (!Array.isArray(value) || value.length > stateHashesMax)
+    throw invalid(`stateHashes is not a list of at most ${stateHashesMax}`);
+  return value.map((item: unknown) => {
+    const fields = asFields(item, 'a state hash');
+    return { index: whole(fields, 'index'), hash: text(fields, 'hash') };
+  });
 }
 
 function heardMs(value: unknown): Record<string, number> {

@@ -25,6 +25,11 @@ export class LocalHealth {
     return 1 + this.#score;
   }
 
+  /** How long ago the last tick was; 0 before the first. */
+  silentMs(nowMs: number): number {
+    return this.#lastTickMs === undefined ? 0 : nowMs - this.#lastTickMs;
+  }
+
   /** Returns by how much the tick was late. */
   tick(nowMs: number): number {
     const lateMs = this.#lastTickMs === undefined ? 0 : nowMs - this.#lastTickMs - this.#intervalMs;

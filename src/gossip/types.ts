@@ -8,6 +8,12 @@ export interface Resources {
   pods: number;
 }
 
+/** The hash of a peer's state when it had applied the log up to `index`. */
+export interface HeartbeatStateHash {
+  index: number;
+  hash: string;
+}
+
 export interface Heartbeat {
   peer: string;
   nodeName: string;
@@ -26,6 +32,12 @@ export interface Heartbeat {
   agentReady: boolean;
   /** What this peer itself has heard: for each other peer the milliseconds since its last heartbeat. Evidence for others. */
   heardMs: Record<string, number>;
+  /** The sender's latest, for comparison; at most 8. A peer of an earlier version sends none. */
+  stateHashes?: readonly HeartbeatStateHash[];
+  /** How long the sender may still consider itself in contact with the quorum, when it sent this. */
+  leaseMs?: number;
+  /** The median time of the latest writes of the sender's log. */
+  syncMs?: number;
 }
 
 export type Verdict = 'alive' | 'suspect' | 'dead';

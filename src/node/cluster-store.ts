@@ -54,6 +54,7 @@ export class ReplicatedStore implements ClusterStore {
   #revisionWaiters: Waiter[] = [];
   #barrierUnderWay: Promise<void> | undefined;
   #barrierNext: Promise<void> | undefined;
+  #suspended: string | undefined;
 
   constructor(options: ClusterStoreOptions) {
     this.#options = options;
@@ -67,15 +68,27 @@ export class ReplicatedStore implements ClusterStore {
     return this.#options.store.compactedRevision;
   }
 
+  /** With a reason, everything that is asked is refused with 503 until it is called again without. */
+  suspend(reason: string | undefined): void {
+    this.#suspended = reason;
+  }
+
+  #check(): void {
+    if (this.#suspended !== undefined) throw serviceUnavailable(`this peer does not serve: ${this.#suspended}`);
+  }
+
   get(key: string): StoreRecord | undefined {
+    this.#check();
     return this.#options.store.get(key);
   }
 
   list(prefix: string, options?: ListOptions): ListResult {
+    this.#check();
     return this.#options.store.list(prefix, options);
   }
 
   watch(prefix: string, afterRevision: number, listener: WatchListener): Watch {
+    this.#check();
     return this.#options.store.watch(prefix, afterRevision, listener);
   }
 
@@ -102,6 +115,7 @@ export class ReplicatedStore implements ClusterStore {
   }
 
   async write(transaction: Omit<Transaction, 'requestId'>, signal?: AbortSignal): Promise<TransactionResult> {
+    this.#check();
     if (this.#writes.size >= writesMax) throw serviceUnavailable(`more than ${writesMax} writes are under way on this peer`);
     const requestId = `${this.#options.requestPrefix}-${++this.#lastRequest}`;
     const data = encodeTransaction({ requestId, ...transaction });
@@ -125,7 +139,8 @@ export class ReplicatedStore implements ClusterStore {
   }
 
   /** Barriers that are asked for while one is under way share the next one. */
-  barrier(signal?: AbortSignal): Promise<void> {
+  async barrier(signal?: AbortSignal): Promise<void> {
+    this.#check();
     if (!this.#barrierUnderWay) return abortable(this.#startBarrier(), signal);
     this.#barrierNext ??= this.#barrierUnderWay.then(
       () => this.#startBarrier(),
@@ -134,8 +149,9 @@ export class ReplicatedStore implements ClusterStore {
     return abortable(this.#barrierNext, signal);
   }
 
-  waitForRevision(revision: number, signal?: AbortSignal): Promise<void> {
-    if (this.revision >= revision) return Promise.resolve();
+  async waitForRevision(revision: number, signal?: AbortSignal): Promise<void> {
+    this.#check();
+    if (this.revision >= revision) return;
     const waiter: Waiter = { reached: revision, settled: deferred() };
     this.#revisionWaiters.push(waiter);
     return abortable(waiter.settled.promise, signal).finally(() => {

@@ -87,6 +87,7 @@ export function pathsOf(dataDir: string) {
     apiSocket: `${dataDir}/run/api.sock`,
     agentSocket: `${dataDir}/run/agent.sock`,
     streamsSocket: `${dataDir}/run/streams.sock`,
+    leaseSocket: `${dataDir}/run/lease.sock`,
     controlSocket: `${dataDir}/run/control.sock`,
     kubeconfig: `${dataDir}/admin.kubeconfig`,
   };

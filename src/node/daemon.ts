@@ -36,6 +36,7 @@ import { issueCertificate, kubeconfig } from './pki.ts';
 import { SnapshotSource } from './recovery/backup.ts';
 import { finishStaging } from './recovery/staging.ts';
 import { StandingWatch } from './standing-watch.ts';
+import { StateGuard } from './state-guard.ts';
 
 export interface DaemonOptions {
   config: NodeConfig;
@@ -73,20 +74,56 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
   let serving: Api | undefined;
 
   const peer: PeerThread = new PeerThread(peerOptions(config, identity, paths, store), store, {
-    onEntries: (entries) => {
-      clusterStore.apply(entries);
-      // The disk may fall behind by so much and no more.
-      return store.settled();
+    onEntries: (entries) => guard.repair.take(entries),
+    beforeRestore: () => guard.repair.beforeRestore(),
+    onRestored: (restored) => {
+      guard.repair.afterRestore(restored);
+      tellStateHashes();
+      clusterStore.notifyApplied();
     },
-    onRestored: () => clusterStore.notifyApplied(),
+    distrusted: () => guard.reason,
+    onStateJudged: (judgement) => guard.judged(judgement),
     onChanged: (next) => {
       status = next;
-      leadership?.update(next);
+      updateLeadership();
     },
     onHealth: (views) => health.update(views),
     onFatal,
     onAsk: (from, request) => asks.answer(from, request),
   });
+  const guard: StateGuard = new StateGuard({
+    store,
+    streamsSocket: paths.streamsSocket,
+    apply: (entries) => {
+      clusterStore.apply(entries);
+      tellStateHashes();
+      // The disk may fall behind by so much and no more.
+      return store.settled();
+    },
+    status: () => peer.call('status', null),
+    handOver: () => handOver(peer, logger),
+    onChange: (reason) => {
+      clusterStore.suspend(reason);
+      clusterStore.notifyApplied();
+      tellStateHashes();
+      updateLeadership();
+      // During a repair consensus must keep its log: what the store had on disk will be replaced by something older or newer.
+      if (reason === undefined) peer.setDurable(store.durable());
+    },
+    clock,
+    logger: logger.child({ part: 'state' }),
+  });
+  let toldHashes = store.stateHashes();
+  /** What the peer thread puts into its heartbeats. */
+  function tellStateHashes(): void {
+    if (store.stateHashes() === toldHashes) return;
+    toldHashes = store.stateHashes();
+    peer.setStateHashes(toldHashes);
+  }
+  /** A peer that does not trust its own state runs no control loop, whatever its place in consensus. */
+  function updateLeadership(): void {
+    if (status) leadership?.update(guard.reason === undefined ? status : { ...status, role: 'follower' });
+  }
   const clusterStore = new ReplicatedStore({
     store,
     consensus: {
@@ -137,6 +174,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
       );
     },
   });
+  await guard.checkLoaded();
   if (identity.founder) await foundCluster(clusterStore, config, self, clock, stopping.signal);
   const { settings, authority } = await awaitFoundation(clusterStore, clock, stopping.signal);
   followMembers(store, peer, paths);
@@ -171,7 +209,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
     random: systemRandom,
     logger,
   });
-  if (status) leadership.update(status);
+  updateLeadership();
 
   const startedAgent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
   agent = startedAgent;
@@ -184,13 +222,15 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
   });
   const control = new ControlServer(
     {
-      ...machineRoutes({ peer, joinService, authority, config, store, snapshots, agent, clock }),
+      ...machineRoutes({ guard, peer, joinService, authority, config, store, snapshots, agent, clock }),
       ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
     },
     logger,
   );
   await control.listen(paths.controlSocket);
-  store.onDurable((position) => peer.setDurable(position));
+  store.onDurable((position) => {
+    if (guard.reason === undefined) peer.setDurable(position);
+  });
   announcePresence(clusterStore, self, clock, stopping.signal).catch((error: unknown) => {
     if (!stopping.signal.aborted)
       logger.warn({ error }, 'this machine could not refresh its own record; the others use the addresses that they know');
@@ -202,6 +242,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
       logger.info({}, 'stopping; containers go on');
       stopping.abort(new NodeError('Stopped', 'the daemon is stopping'));
       await standing.stop();
+      await guard.repair.stop();
       await sayGoodbye(clusterStore, config.nodeName, clock, logger);
       await handOver(peer, logger);
       await leadership?.stop();
@@ -226,6 +267,7 @@ function peerOptions(config: NodeConfig, identity: Identity, paths: NodePaths, s
     raftDir: paths.raft,
     agentSocket: paths.agentSocket,
     streamsSocket: paths.streamsSocket,
+    leaseSocket: paths.leaseSocket,
     durable: store.durable(),
     logLevel: config.log.level,
   };
@@ -338,6 +380,7 @@ function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
     dataDir: paths.agent,
     apiSocket: paths.apiSocket,
     agentSocket: paths.agentSocket,
+    leaseSocket: paths.leaseSocket,
     cgroupRoot,
     runtime,
     insecureRegistries,
@@ -381,6 +424,7 @@ function watchStanding(context: {
 }
 
 function machineRoutes(context: {
+  guard: StateGuard;
   peer: PeerThread;
   joinService: JoinService;
   authority: AuthorityRecord;
@@ -390,7 +434,7 @@ function machineRoutes(context: {
   agent: AgentProcess;
   clock: Clock;
 }): ControlRoutes {
-  const { peer, joinService, authority, config, store, snapshots, agent, clock } = context;
+  const { guard, peer, joinService, authority, config, store, snapshots, agent, clock } = context;
   return {
     'GET /status': async () => ({
       nodeName: config.nodeName,
@@ -398,6 +442,8 @@ function machineRoutes(context: {
       agentPid: agent.pid,
       apiPort: config.api.port,
       revision: store.revision,
+      stateHash: { index: store.applied.index, hash: store.stateHash() },
+      ...(guard.reason === undefined ? {} : { notServing: guard.reason }),
       consensus: await peer.call('status', null),
     }),
     'POST /snapshot': async () => snapshots.open(),

@@ -11,6 +11,8 @@ export type NodeErrorCode =
   | 'NoSuchMember'
   | 'MemberRefused'
   | 'AgentUnavailable'
+  /** The store gave back other bytes than were written, and nobody else has them. */
+  | 'StateDamaged'
   | 'Stopped';
 
 export class NodeError extends KontikiError<NodeErrorCode> {}

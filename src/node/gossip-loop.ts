@@ -1,4 +1,4 @@
-/** Gives the pure gossip room a clock, a network and real figures: one heartbeat a second, verdicts four times a second. */
+/** Gives the pure gossip room a clock, a network and real figures: two heartbeats a second, verdicts four times a second. */
 import { request } from 'node:http';
 import {
   decodeHeartbeat,
@@ -12,11 +12,23 @@ import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import { RepeatingTask } from '../lib/repeating-task.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
+import type { StateHash } from '../store/types.ts';
 import type { Transport } from '../transport/types.ts';
 import type { Member, PeerThreadOptions } from './peer-protocol.ts';
+import type { VoterHealth } from './slow-disk.ts';
+import { judgeState, type StateJudgement } from './state-exchange.ts';
+
+/** What a heartbeat says of this peer beside the agent's summary. */
+export interface OwnState {
+  stateHashes: readonly StateHash[];
+  leaseMs: number;
+  syncMs: number;
+}
 
 const topic = 'kontiki/heartbeats/1';
-const heartbeatMs = 1_000;
+/** Twice a second: a detector that just started knows the network within seconds, and three that are missing prove something. */
+const heartbeatMs = 500;
+const askAgentMs = 1_000;
 const tickMs = 250;
 /** The agent answers from memory; a second without an answer means that it is stuck. */
 const agentTimeoutMs = 1_000;
@@ -41,6 +53,11 @@ export interface GossipLoopOptions {
   transport: Transport;
   clock: Clock;
   logger: Logger;
+  own: () => OwnState;
+  /** From when on, in monotonic time, a machine that is dead since then is surely fenced; undefined when this peer does not lead. */
+  fencedAtMs: (deadSinceMs: number) => number | undefined;
+  /** How this peer's state compares with that of the others: told when it changes. */
+  onStateJudged: (judgement: StateJudgement) => void;
   /** The whole table, after each heartbeat interval and at once after every change of a verdict. */
   onHealth(views: NodeHealthView[]): void;
   /** Where a member says it is; with every new heartbeat. */
@@ -52,10 +69,12 @@ export class GossipLoop {
   readonly #detector: FailureDetector;
   readonly #publish: RepeatingTask;
   readonly #tick: RepeatingTask;
+  readonly #askedAgent: RepeatingTask;
   #sequence = 0;
   #summary = unknownSummary;
   #agentReady = false;
   #members: Member[] = [];
+  #judged = '';
 
   constructor(context: GossipLoopOptions) {
     const { clock, logger, options } = context;
@@ -63,6 +82,8 @@ export class GossipLoop {
     this.#detector = new FailureDetector({ self: options.id, heartbeatIntervalMs: heartbeatMs, tickIntervalMs: tickMs });
     const onError = (error: unknown) => logger.warn({ error }, 'a gossip round failed and will be repeated');
     this.#publish = new RepeatingTask({ clock, intervalMs: heartbeatMs, run: () => this.#sendHeartbeat(), onError });
+    // Apart from the heartbeats: an agent that hangs must not hold them up.
+    this.#askedAgent = new RepeatingTask({ clock, intervalMs: askAgentMs, run: () => this.#look(), onError });
     this.#tick = new RepeatingTask({ clock, intervalMs: tickMs, run: () => this.#judge(), onError });
   }
 
@@ -78,6 +99,7 @@ export class GossipLoop {
         logger.warn({ error, from }, 'a heartbeat could not be read and was dropped');
       }
     });
+    this.#askedAgent.start();
     this.#publish.start();
     this.#tick.start();
   }
@@ -89,15 +111,28 @@ export class GossipLoop {
     this.#detector.expect(others, this.#context.clock.monotonicMs());
   }
 
-  async stop(): Promise<void> {
-    await Promise.all([this.#publish.stop(), this.#tick.stop()]);
+  isDead(peer: string): boolean {
+    return this.#detector.verdict(peer) === 'dead';
   }
 
-  async #sendHeartbeat(): Promise<void> {
-    const { transport, clock, options } = this.#context;
+  /** What a voter is like, as this peer sees it. */
+  voterHealth(peer: string): VoterHealth {
+    const heard = this.#detector.table.get(peer);
+    return { alive: heard !== undefined && this.#detector.verdict(peer) === 'alive', syncMs: heard?.heartbeat.syncMs };
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([this.#publish.stop(), this.#tick.stop(), this.#askedAgent.stop()]);
+  }
+
+  async #look(): Promise<void> {
     const summary = await this.#askAgent();
     this.#agentReady = summary !== undefined;
     if (summary) this.#summary = summary;
+  }
+
+  #sendHeartbeat(): void {
+    const { transport, clock, options } = this.#context;
     const heartbeat: Heartbeat = {
       peer: options.id,
       nodeName: options.nodeName,
@@ -107,27 +142,48 @@ export class GossipLoop {
       ...this.#summary,
       agentReady: this.#agentReady,
       heardMs: this.#detector.heardMs(clock.monotonicMs()),
+      ...this.#context.own(),
     };
     transport.publish(topic, encodeHeartbeat(heartbeat));
     this.#report();
+    this.#judgeState();
   }
 
   #judge(): void {
     this.#tell(this.#detector.tick(this.#context.clock.monotonicMs()));
   }
 
+  #judgeState(): void {
+    const { own, onStateJudged } = this.#context;
+    const others = new Map(
+      this.#detector.members().map(({ heartbeat }) => [heartbeat.peer, heartbeat.stateHashes ?? []] as const),
+    );
+    const judgement = judgeState(own().stateHashes, others, this.#members.length);
+    const text = JSON.stringify(judgement);
+    if (text === this.#judged) return;
+    this.#judged = text;
+    onStateJudged(judgement);
+  }
+
   #tell(changes: VerdictChange[]): void {
-    for (const change of changes) this.#context.logger.info({ ...change }, 'the verdict on a machine changed');
+    const monotonicMs = Math.round(this.#context.clock.monotonicMs());
+    for (const change of changes) this.#context.logger.info({ ...change, monotonicMs }, 'the verdict on a machine changed');
     if (changes.length > 0) this.#report();
   }
 
   #report(): void {
-    const { clock, onHealth, options } = this.#context;
+    const { clock, onHealth, options, own } = this.#context;
     const [nowMs, wallMs] = [clock.monotonicMs(), clock.wallMs()];
     const heard = new Map(this.#detector.members().map((member) => [member.heartbeat.peer, member]));
     const others = this.#members.filter((member) => member.id !== options.id);
     onHealth([
-      { nodeName: options.nodeName, verdict: 'alive', agentReady: this.#agentReady, lastHeartbeatMs: Math.round(wallMs) },
+      {
+        nodeName: options.nodeName,
+        verdict: 'alive',
+        agentReady: this.#agentReady,
+        lastHeartbeatMs: Math.round(wallMs),
+        leaseMs: own().leaseMs,
+      },
       ...others.map(({ id, nodeName }): NodeHealthView => {
         const member = heard.get(id);
         const silenceMs = member ? nowMs - member.lastHeardMs : wallMs;
@@ -136,9 +192,19 @@ export class GossipLoop {
           verdict: this.#detector.verdict(id),
           agentReady: member?.heartbeat.agentReady ?? false,
           lastHeartbeatMs: Math.round(wallMs - silenceMs),
+          ...(member?.heartbeat.leaseMs === undefined ? {} : { leaseMs: member.heartbeat.leaseMs }),
+          ...this.#fence(id, nowMs, wallMs),
         };
       }),
     ]);
+  }
+
+  /** Nothing for a machine that lives, or when this peer does not lead. */
+  #fence(peer: string, nowMs: number, wallMs: number): { fencedAtMs: number; fenced: boolean } | undefined {
+    const deadSinceMs = this.#detector.decidedMs(peer);
+    if (deadSinceMs === undefined || !this.isDead(peer)) return undefined;
+    const atMs = this.#context.fencedAtMs(deadSinceMs);
+    return atMs === undefined ? undefined : { fencedAtMs: Math.round(wallMs + atMs - nowMs), fenced: nowMs >= atMs };
   }
 
   /** Undefined when the agent does not answer. */

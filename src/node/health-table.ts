@@ -19,7 +19,9 @@ export class HealthTable implements NodeHealth {
     this.#views = new Map(views.map((view) => [view.nodeName, view]));
     for (const view of views) {
       const previous = before.get(view.nodeName);
-      if (previous?.verdict === view.verdict && previous.agentReady === view.agentReady) continue;
+      const same =
+        previous?.verdict === view.verdict && previous.agentReady === view.agentReady && previous.fenced === view.fenced;
+      if (same) continue;
       for (const listener of this.#listeners) listener(view);
     }
   }

@@ -27,7 +27,9 @@ export interface MembershipView {
   recorded: ReadonlyMap<PeerId, RecordedMember>;
 }
 
-export type MembershipStep = MembershipChange | { type: 'transfer'; peer: PeerId };
+export type MembershipStep =
+  | Extract<MembershipChange, { type: 'addLearner' | 'promote' | 'remove' }>
+  | { type: 'transfer'; peer: PeerId };
 
 /** Who votes, who should, and who could. */
 interface VoterPlan {

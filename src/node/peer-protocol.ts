@@ -2,7 +2,9 @@
 import type { ConsensusStatus, Entry, MembershipChange } from '../consensus/types.ts';
 import type { LogLevel } from '../lib/logger.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
+import type { StateHash } from '../store/types.ts';
 import type { PeerAddress } from '../transport/types.ts';
+import type { StateJudgement } from './state-exchange.ts';
 
 /** A machine of the cluster, as far as the peer thread needs to know it. */
 export interface Member extends PeerAddress {
@@ -21,6 +23,7 @@ export interface PeerThreadOptions {
   raftDir: string;
   agentSocket: string;
   streamsSocket: string;
+  leaseSocket: string;
   /** What the store already holds on disk. */
   durable: { index: number; term: number };
   logLevel: LogLevel;
@@ -63,12 +66,16 @@ export interface MainCalls {
 export interface MainNotices {
   changed: ConsensusStatus;
   health: NodeHealthView[];
+  /** How this peer's state compares with that of the others; told when it changes. */
+  stateJudged: StateJudgement;
   fatal: { message: string };
 }
 
 /** Notices to the peer thread. */
 export interface PeerNotices {
   durable: { index: number; term: number };
+  /** This peer's, for the others to compare. */
+  stateHashes: readonly StateHash[];
   members: Member[];
   /** Some member is found at this multiaddr; nobody knows which. */
   hint: string;

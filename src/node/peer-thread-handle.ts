@@ -3,17 +3,24 @@ import { Worker } from 'node:worker_threads';
 import type { ConsensusStatus, Entry, MembershipChange } from '../consensus/types.ts';
 import { assert } from '../lib/assert.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
-import type { Store } from '../store/index.ts';
+import type { StateHash, Store } from '../store/index.ts';
 import { entryFile } from './entry.ts';
+import { NodeError } from './errors.ts';
 import type { MainCalls, MainNotices, Member, PeerCalls, PeerThreadOptions } from './peer-protocol.ts';
+import type { StateJudgement } from './state-exchange.ts';
 import { ownBytes, ThreadRpc } from './thread-rpc.ts';
 
 export interface PeerThreadEvents {
   /** Applies to the store; resolves when more may come. */
   onEntries(entries: Entry[]): Promise<void>;
   onChanged(status: ConsensusStatus): void;
-  /** The store was replaced by a snapshot. */
-  onRestored(): void;
+  /** Consensus is about to replace the store by a snapshot; it waits. */
+  beforeRestore(): Promise<void>;
+  /** The store was replaced by a snapshot, or the attempt failed. */
+  onRestored(restored: boolean): void;
+  /** Why the store's state is not for others; undefined when it is. */
+  distrusted(): string | undefined;
+  onStateJudged(judgement: StateJudgement): void;
   onHealth(views: NodeHealthView[]): void;
   /** Consensus stopped for good: a write or fsync failed, or the thread died. The process must end. */
   onFatal(message: string): void;
@@ -42,20 +49,29 @@ export class PeerThread {
     this.#worker = new Worker(entryFile('peer-thread'), { workerData: options, resourceLimits: { maxOldGenerationSizeMb: 512 } });
     const calls: MainCalls = {
       apply: (entries) => events.onEntries(entries),
-      snapshotOpen: () => this.#snapshotOpen(),
+      snapshotOpen: () => this.#snapshotOpen(events.distrusted()),
       snapshotNext: (stream) => this.#snapshotNext(stream),
       snapshotClose: async (stream) => void this.#snapshots.delete(stream),
-      restoreOpen: (meta) => this.#restoreOpen(meta),
+      restoreOpen: async (meta) => {
+        await events.beforeRestore();
+        return this.#restoreOpen(meta);
+      },
       restoreChunk: ({ stream, chunk }) => this.#restore(stream).push(chunk),
       restoreEnd: async ({ stream, complete }) => {
-        await this.#restoreEnd(stream, complete);
-        events.onRestored();
+        let restored = false;
+        try {
+          await this.#restoreEnd(stream, complete);
+          restored = true;
+        } finally {
+          events.onRestored(restored);
+        }
       },
       answerAsk: ({ from, request }) => events.onAsk(from, request),
     };
     const notices: { [Notice in keyof MainNotices]: (argument: MainNotices[Notice]) => void } = {
       changed: events.onChanged,
       health: events.onHealth,
+      stateJudged: events.onStateJudged,
       fatal: ({ message }) => events.onFatal(message),
     };
     this.#rpc = new ThreadRpc(this.#worker, { ...calls, ...notices } as unknown as Record<string, (argument: never) => unknown>);
@@ -92,6 +108,10 @@ export class PeerThread {
     this.#rpc.notify('durable', position);
   }
 
+  setStateHashes(hashes: readonly StateHash[]): void {
+    this.#rpc.notify('stateHashes', hashes);
+  }
+
   /** Stops transport and consensus, then the thread. */
   async stop(): Promise<void> {
     this.#stopping = true;
@@ -107,7 +127,8 @@ export class PeerThread {
     if (!this.#stopping) events.onFatal(error.message);
   }
 
-  async #snapshotOpen(): Promise<{ stream: number; index: number; term: number }> {
+  async #snapshotOpen(distrusted: string | undefined): Promise<{ stream: number; index: number; term: number }> {
+    if (distrusted !== undefined) throw new NodeError('StateDamaged', `this peer gives no snapshot: ${distrusted}`);
     const { index, term, chunks } = this.#store.snapshot();
     const stream = ++this.#lastStream;
     this.#snapshots.set(stream, chunks[Symbol.asyncIterator]());

@@ -12,11 +12,16 @@ import { systemClock } from '../lib/clock.ts';
 import { errorMessage, KontikiError } from '../lib/errors.ts';
 import { createLogger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
+import type { StateHash } from '../store/types.ts';
 import { createTransport } from '../transport/index.ts';
 import { GossipLoop } from './gossip-loop.ts';
 import { LearnedAddresses } from './learned-addresses.ts';
+import { LeaseKeeper } from './lease.ts';
+import { serveLease } from './lease-server.ts';
 import type { MainCalls, MainNotices, Member, PeerCalls, PeerNotices, PeerThreadOptions } from './peer-protocol.ts';
 import { RemoteStateMachine } from './remote-state-machine.ts';
+import { DiskHandover, MeasuredLogStorage } from './slow-disk.ts';
+import { sendState } from './state-stream.ts';
 import { ThreadRpc } from './thread-rpc.ts';
 
 assert(parentPort, 'the peer thread must be a worker');
@@ -35,6 +40,8 @@ const transport = await createTransport({
 assert(transport.id === options.id, 'the transport must have the identity of this peer');
 
 const storage = await LevelLogStorage.open(options.raftDir);
+const measuredStorage = new MeasuredLogStorage(storage, systemClock);
+let stateHashes: readonly StateHash[] = [];
 
 const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNotices[Notice]) => void } = {
   async start({ members, bootstrap }) {
@@ -42,6 +49,8 @@ const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNoti
     consensus = newConsensus(bootstrap);
     await consensus.start();
     gossip.start();
+    lease.start();
+    diskHandover.start();
   },
   addresses: async () => transport.addresses(),
   propose: (data) => started().propose(data),
@@ -54,6 +63,9 @@ const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNoti
   refusedBy: async () => transport.refusedBy(),
   stop,
   durable: (position) => stateMachine.setDurable(position),
+  stateHashes: (hashes) => {
+    stateHashes = hashes;
+  },
   members: setMembers,
   hint: (address) => {
     learned.hint(address);
@@ -94,7 +106,7 @@ function newConsensus(bootstrap: boolean): ConsensusNode {
   const node = new ConsensusNode({
     id: options.id,
     bootstrap,
-    storage,
+    storage: measuredStorage,
     network: {
       send: (to, frame) => transport.send(to, 'consensus', frame),
       onFrame: (handler) => transport.onFrame('consensus', handler),
@@ -109,7 +121,10 @@ function newConsensus(bootstrap: boolean): ConsensusNode {
       tell('fatal', { message: errorMessage(error) });
     },
   });
-  node.onChange((status) => tell('changed', status));
+  node.onChange((status) => {
+    lease.ledSinceMs();
+    tell('changed', status);
+  });
   return node;
 }
 
@@ -118,8 +133,31 @@ const gossip = new GossipLoop({
   transport,
   clock: systemClock,
   logger: logger.child({ part: 'gossip' }),
+  own: () => ({ stateHashes, leaseMs: Math.round(lease.remainingMs()), syncMs: Math.round(measuredStorage.medianMs()) }),
+  fencedAtMs: (deadSinceMs) => lease.fencedAtMs(deadSinceMs),
+  onStateJudged: (judgement) => tell('stateJudged', judgement),
   onHealth: (views) => tell('health', views),
   onAddresses: learnAddresses,
+});
+
+const lease = new LeaseKeeper({
+  id: options.id,
+  consensus: { status: () => started().status(), readIndex: (signal) => started().readIndex(signal) },
+  send: (to, frame) => transport.send(to, 'gossip', frame),
+  isDead: (peer) => gossip.isDead(peer),
+  clock: systemClock,
+  onError: (error) => logger.warn({ error }, 'a round of the lease failed and will be repeated'),
+});
+transport.onFrame('gossip', (from, frame) => lease.receive(from, frame));
+const leaseServer = await serveLease(options.leaseSocket, lease);
+
+const diskHandover = new DiskHandover({
+  medianMs: () => measuredStorage.medianMs(),
+  status: () => started().status(),
+  health: (peer) => gossip.voterHealth(peer),
+  transfer: (to, signal) => started().transferLeadership(to, signal),
+  clock: systemClock,
+  logger: logger.child({ part: 'disk' }),
 });
 
 transport.onAsk((from, request) => ask('answerAsk', { from, request }));
@@ -127,7 +165,13 @@ transport.onAsk((from, request) => ask('answerAsk', { from, request }));
 // Streams to this machine's agent: what another member opened goes to the agent's socket.
 transport.handleStream('agent', (_from, stream) => join(stream, connectSocket(options.agentSocket)));
 
-// Streams to other machines' agents: the main thread connects here, names the peer in one line, then the bytes pass through.
+// A member whose state went wrong asks for ours.
+transport.handleStream('state', (from, stream) => {
+  sendState(stateMachine, stream).catch((error: unknown) => logger.warn({ error, from }, 'a snapshot was not sent to its end'));
+});
+
+// Streams to other machines' agents: the main thread connects here, names the peer (and the
+// service, when it is not the agent) in one line, then the bytes pass through.
 if (existsSync(options.streamsSocket)) rmSync(options.streamsSocket);
 const streamsServer = createServer((socket) => {
   void passThrough(socket).catch((error: unknown) => {
@@ -139,7 +183,8 @@ streamsServer.listen(options.streamsSocket);
 
 async function passThrough(socket: Duplex): Promise<void> {
   const { line, rest } = await firstLine(socket);
-  const stream = await transport.openStream(line, 'agent', AbortSignal.timeout(5_000));
+  const [peer, service] = line.split(' ') as [string, string?];
+  const stream = await transport.openStream(peer, service ?? 'agent', AbortSignal.timeout(5_000));
   if (rest.length > 0) stream.write(rest);
   join(socket, stream);
 }
@@ -174,6 +219,9 @@ function join(left: Duplex, right: Duplex): void {
 
 async function stop(): Promise<void> {
   streamsServer.close();
+  leaseServer.close();
+  await lease.stop();
+  await diskHandover.stop();
   await gossip.stop();
   await consensus?.stop();
   await storage.close();

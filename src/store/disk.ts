@@ -3,7 +3,7 @@
  * after a crash the disk shows the state as of some applied index. A restore fills a new generation of keys beside the
  * current one; one last batch switches over, so a crash leaves either the old state or the new one.
  *
- * Keys: `state` → { format, generation, index, term, revision }; `<generation>!r!<key>` → record;
+ * Keys: `state` → { format, generation, index, term, revision, hash }; `<generation>!r!<key>` → record;
  * `<generation>!q!<sequence>` → request. Generations and sequences are hexadecimal of fixed width.
  */
 import { Level } from 'level';
@@ -22,9 +22,14 @@ const loadBatchLength = 1000;
 const packer = new Packr({ useRecords: false });
 const unpacker = new Unpackr({ useRecords: false, int64AsType: 'number' });
 
+/** With the hash of the whole state, which a load is compared with. */
+export interface HashedState extends AppliedState {
+  hash: string;
+}
+
 /** What changed since the last batch. */
 export interface DirtyState {
-  applied: AppliedState;
+  applied: HashedState;
   /** The new record of each changed key; undefined: deleted. */
   records: Map<string, StoreRecord | undefined>;
   requests: RecordedRequest[];
@@ -37,6 +42,8 @@ export interface DirtyState {
 
 export interface LoadedState {
   applied: AppliedState;
+  /** As written; undefined in a directory from before there were hashes. */
+  hash: string | undefined;
   requests: RecordedRequest[];
   firstRequest: number;
 }
@@ -44,6 +51,7 @@ export interface LoadedState {
 interface DiskState extends AppliedState {
   format: number;
   generation: number;
+  hash?: string;
 }
 
 type BatchOperation = { type: 'put'; key: string; value: Buffer } | { type: 'del'; key: string };
@@ -77,7 +85,7 @@ export class StoreDisk {
         `the store's directory has format ${state.format}, this version knows ${storageFormat}`,
       );
     }
-    const { generation, index, term, revision } = state as DiskState;
+    const { generation, index, term, revision, hash } = state as DiskState;
     this.#generation = generation;
     await this.#clearOthers(generation);
     const recordPrefix = `${generationName(generation)}!r!`;
@@ -91,7 +99,7 @@ export class StoreDisk {
       if (!request) throw new StoreError('StorageFormat', `the store's directory holds an unreadable request at ${key}`);
       requests.push(request);
     });
-    return { applied: { index, term, revision }, requests, firstRequest: firstRequest ?? 0 };
+    return { applied: { index, term, revision }, hash, requests, firstRequest: firstRequest ?? 0 };
   }
 
   /** Durable when it resolves. */
@@ -149,9 +157,9 @@ export class StoreDisk {
     return { type: 'put', key: requestName(generation, sequence), value: packer.pack(packRequest(request)) };
   }
 
-  #stateOperation(generation: number, applied: AppliedState): BatchOperation {
-    const { index, term, revision } = applied;
-    const state: DiskState = { format: storageFormat, generation, index, term, revision };
+  #stateOperation(generation: number, applied: HashedState): BatchOperation {
+    const { index, term, revision, hash } = applied;
+    const state: DiskState = { format: storageFormat, generation, index, term, revision, hash };
     return { type: 'put', key: stateKey, value: packer.pack(state) };
   }
 
@@ -183,7 +191,7 @@ export class StoreDisk {
 export interface NewGeneration {
   write(records: readonly StoreRecord[]): Promise<void>;
   /** The new generation becomes the state, durably. `firstRequest` is the sequence number of the first of `requests`. */
-  commit(applied: AppliedState, requests: readonly RecordedRequest[], firstRequest: number): Promise<void>;
+  commit(applied: HashedState, requests: readonly RecordedRequest[], firstRequest: number): Promise<void>;
   /** Removes the new generation, which was not committed. */
   abandon(): Promise<void>;
   /** Removes the old generation, after `commit`. */

@@ -3,6 +3,7 @@
  * in O(log n), an insert moves at most one chunk, and counting a prefix adds up chunk lengths without touching records.
  */
 import { assert } from '../lib/assert.ts';
+import { SetHash } from './state-hash.ts';
 import type { StoreRecord } from './types.ts';
 
 const chunkLengthMax = 512;
@@ -34,6 +35,8 @@ interface Place {
 }
 
 export class OrderedRecords {
+  /** Of all records. */
+  readonly hash = new SetHash();
   readonly #byKey = new Map<string, StoreRecord>();
   readonly #chunks: StoreRecord[][] = [];
   /** Whether some key ever held a character for which plain string comparison is not byte order. */
@@ -57,6 +60,8 @@ export class OrderedRecords {
   put(record: StoreRecord): StoreRecord | undefined {
     const previous = this.#byKey.get(record.key);
     this.#byKey.set(record.key, record);
+    this.hash.toggleRecord(record);
+    if (previous) this.hash.toggleRecord(previous);
     this.#valueBytes += record.value.length - (previous?.value.length ?? 0);
     if (!previous && !this.#wide && wideCharacter.test(record.key)) this.#wide = true;
     const place = this.#lowerBound(record.key);
@@ -74,6 +79,7 @@ export class OrderedRecords {
     const previous = this.#byKey.get(key);
     if (!previous) return undefined;
     this.#byKey.delete(key);
+    this.hash.toggleRecord(previous);
     this.#valueBytes -= previous.value.length;
     const place = this.#lowerBound(key);
     const chunk = this.#chunks[place.chunk];
@@ -95,6 +101,7 @@ export class OrderedRecords {
     }
     last.push(record);
     this.#byKey.set(record.key, record);
+    this.hash.toggleRecord(record);
     this.#valueBytes += record.value.length;
   }
 

@@ -3,6 +3,7 @@
  * state: filled and evicted in log order, the same on every peer (all must have the same capacity).
  */
 import { assert } from '../lib/assert.ts';
+import { SetHash } from './state-hash.ts';
 import type { TransactionResult } from './types.ts';
 
 export interface RecordedRequest {
@@ -11,6 +12,8 @@ export interface RecordedRequest {
 }
 
 export class RequestWindow {
+  /** Of the requests in the window. */
+  readonly hash = new SetHash();
   readonly #capacity: number;
   readonly #results = new Map<string, TransactionResult>();
   /** Ids in the order they came; the one at index i has the sequence number #base + i. */
@@ -45,11 +48,9 @@ export class RequestWindow {
   record(requestId: string, result: TransactionResult): void {
     assert(!this.#results.has(requestId), 'a request is recorded once');
     this.#results.set(requestId, result);
+    this.hash.toggle(hashed(requestId, result));
     this.#ids.push(requestId);
-    while (this.#results.size > this.#capacity) {
-      this.#results.delete(this.#ids[this.#head]!);
-      this.#head++;
-    }
+    while (this.#results.size > this.#capacity) this.#evict();
     if (this.#head > 1024 && this.#head * 2 > this.#ids.length) {
       this.#ids = this.#ids.slice(this.#head);
       this.#base += this.#head;
@@ -57,11 +58,23 @@ export class RequestWindow {
     }
   }
 
+  #evict(): void {
+    const oldest = this.#ids[this.#head]!;
+    this.hash.toggle(hashed(oldest, this.#results.get(oldest)!));
+    this.#results.delete(oldest);
+    this.#head++;
+  }
+
   /** The requests from sequence number `from` on, oldest first. */
   from(from: number): RecordedRequest[] {
     const ids = this.#ids.slice(Math.max(from, this.first) - this.#base);
     return ids.map((requestId) => ({ requestId, result: this.#results.get(requestId)! }));
   }
+}
+
+function hashed(requestId: string, result: TransactionResult): string {
+  const failed = result.ok ? '' : ` ${result.failed.modRevision} ${result.failed.key}`;
+  return `${requestId.length} ${requestId} ${result.revision}${failed}`;
 }
 
 type Packed = [requestId: string, revision: number] | [requestId: string, revision: number, key: string, modRevision: number];

@@ -13,7 +13,16 @@ import { OrderedRecords } from './ordered-records.ts';
 import { RequestWindow } from './request-window.ts';
 import { readSnapshot, type SnapshotHeader, writeSnapshot } from './snapshot.ts';
 import { type AppliedState, type LogEntry, State } from './state.ts';
-import type { ListOptions, ListResult, StoreReader, StoreRecord, TransactionResult, Watch, WatchListener } from './types.ts';
+import type {
+  ListOptions,
+  ListResult,
+  StateHash,
+  StoreReader,
+  StoreRecord,
+  TransactionResult,
+  Watch,
+  WatchListener,
+} from './types.ts';
 import { callListener, type Watcher, WatchIndex } from './watch-index.ts';
 import { WriteBehind } from './write-behind.ts';
 
@@ -28,6 +37,8 @@ export interface StoreOptions {
   /** How many results are remembered, left out 10,000. Part of the state: the same number on every peer. */
   requestIdsMax?: number;
   clock?: Clock;
+  /** After each so many entries the state's hash is kept for comparison, left out 1,000. The same number on every peer. */
+  hashEveryEntries?: number;
   /** At most this long a change waits before it is written. */
   flushIntervalMs?: number;
   /** The disk failed and the store is of no further use. Left out: the process crashes. */
@@ -54,6 +65,10 @@ const historyRevisionsDefault = 10_000;
 const historyBytesDefault = 64 * 1024 * 1024;
 const requestIdsDefault = 10_000;
 const flushIntervalDefaultMs = 50;
+const hashEveryDefault = 1_000;
+/** So many kept hashes: peers may be that far apart and still find one in common. */
+const hashesMax = 4;
+const damagedOnDisk = 'the state on disk does not have the hash that was written with it';
 
 export class Store implements StoreReader {
   readonly #options: StoreOptions;
@@ -63,6 +78,8 @@ export class Store implements StoreReader {
   readonly #durableListeners: ((durable: LogPosition) => void)[] = [];
   #state: State;
   #history: History;
+  #hashes: readonly StateHash[] = [];
+  #damage: string | undefined;
   #applying = false;
   #restoring = false;
   #closed = false;
@@ -70,7 +87,8 @@ export class Store implements StoreReader {
   /** Removes what a restore has replaced. */
   #clearing: Promise<void> = Promise.resolve();
 
-  private constructor(options: StoreOptions, state: State, disk: StoreDisk | undefined) {
+  private constructor(options: StoreOptions, state: State, disk: StoreDisk | undefined, damage?: string) {
+    this.#damage = damage;
     this.#options = options;
     this.#disk = disk;
     this.#state = state;
@@ -82,6 +100,7 @@ export class Store implements StoreReader {
       intervalMs: options.flushIntervalMs ?? flushIntervalDefaultMs,
       durable: state.applied,
       requests: state.requests,
+      hash: () => this.#state.hash(),
       onDurable: ({ index, term }) => {
         for (const listener of this.#durableListeners) callListener(() => listener({ index, term }));
       },
@@ -100,7 +119,9 @@ export class Store implements StoreReader {
       if (!loaded) return new Store(options, State.empty(requestIdsMax), disk);
       const requests = new RequestWindow(requestIdsMax, loaded.firstRequest);
       for (const { requestId, result } of loaded.requests) requests.record(requestId, result);
-      return new Store(options, new State(loaded.applied, records, requests), disk);
+      const state = new State(loaded.applied, records, requests);
+      const sound = loaded.hash === undefined || loaded.hash === state.hash();
+      return new Store(options, state, disk, sound ? undefined : damagedOnDisk);
     } catch (error) {
       await disk.close();
       throw error;
@@ -114,6 +135,11 @@ export class Store implements StoreReader {
 
   get revision(): number {
     return this.#state.revision;
+  }
+
+  /** Why what was loaded cannot be trusted: the disk gave back other bytes than were written. A restore mends it. */
+  get damage(): string | undefined {
+    return this.#damage;
   }
 
   get compactedRevision(): number {
@@ -211,6 +237,8 @@ export class Store implements StoreReader {
       await this.#commit(generation, state);
       this.#state = state;
       this.#history = this.#newHistory();
+      this.#hashes = [];
+      this.#damage = undefined;
       this.#writer?.reset(state.applied, state.requests);
       if (generation) this.#clearing = generation.clearOld().catch((cause: unknown) => void this.#fail(cause));
     } finally {
@@ -220,9 +248,14 @@ export class Store implements StoreReader {
     this.#watches.endAll('restored');
   }
 
-  /** Of everything that must be equal on peers with the same applied index. Reads the whole state: for tests. */
+  /** Of everything that must be equal on peers with the same applied index. */
   stateHash(): string {
     return this.#state.hash();
+  }
+
+  /** The state's hash at the latest multiples of `hashEveryEntries`, oldest first; those since the last start or restore. */
+  stateHashes(): readonly StateHash[] {
+    return this.#hashes;
   }
 
   stats(): StoreStats {
@@ -257,6 +290,9 @@ export class Store implements StoreReader {
       for (const { type, record } of events) this.#writer?.mark(record.key, type === 'put' ? record : undefined);
       this.#history.add(events);
       this.#watches.deliver(events, this.revision);
+    }
+    if (entry.index % (this.#options.hashEveryEntries ?? hashEveryDefault) === 0) {
+      this.#hashes = [...this.#hashes.slice(1 - hashesMax), { index: entry.index, hash: this.#state.hash() }];
     }
     return result;
   }
@@ -293,9 +329,10 @@ export class Store implements StoreReader {
   }
 
   /** After an error the disk may hold either state: there is no way back, only a restart. */
-  async #commit(generation: NewGeneration | undefined, { applied, requests }: State): Promise<void> {
+  async #commit(generation: NewGeneration | undefined, state: State): Promise<void> {
+    const { applied, requests } = state;
     try {
-      await generation?.commit(applied, requests.from(0), requests.first);
+      await generation?.commit({ ...applied, hash: state.hash() }, requests.from(0), requests.first);
     } catch (cause) {
       throw this.#fail(cause);
     }

@@ -58,6 +58,12 @@ export interface ListResult {
   remaining: number;
 }
 
+/** What the state was, in short, when the log was applied up to `index`. */
+export interface StateHash {
+  index: number;
+  hash: string;
+}
+
 export interface Watch {
   /** Stops; no event is delivered afterwards. */
   cancel(): void;

@@ -23,6 +23,8 @@ export interface WriteBehindOptions {
   intervalMs: number;
   durable: AppliedState;
   requests: RequestWindow;
+  /** Of the state as it is now. */
+  hash: () => string;
   onDurable: (applied: AppliedState) => void;
   onFailure: (error: StoreError) => void;
 }
@@ -151,7 +153,8 @@ export class WriteBehind {
     const requests = this.#requests;
     const from = Math.max(this.#requestsNext, requests.first);
     const dirty: DirtyState = {
-      applied,
+      // Nothing is applied between `advance` and here, so this is the hash of just that state.
+      applied: { ...applied, hash: this.#options.hash() },
       records: this.#dirty,
       requests: requests.from(from),
       requestsFrom: from,

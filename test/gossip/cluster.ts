@@ -44,22 +44,35 @@ export class SimulatedCluster {
   readonly #random: Random;
   readonly #peers: Peer[];
   readonly #loss: (from: string, to: string) => number;
+  readonly #heartbeatMs: number;
   #inFlight: { dueMs: number; to: Peer; heartbeat: Heartbeat }[] = [];
   nowMs = 0;
 
-  constructor(options: { seed: number; size: number; loss: (from: string, to: string) => number }) {
+  constructor(options: { seed: number; size: number; loss: (from: string, to: string) => number; heartbeatMs?: number }) {
     this.#random = seededRandom(options.seed);
     this.#loss = options.loss;
+    const heartbeatIntervalMs = options.heartbeatMs ?? 1000;
+    this.#heartbeatMs = heartbeatIntervalMs;
     const names = Array.from({ length: options.size }, (_, i) => `p${i}`);
     this.#peers = names.map((name) => {
-      const detector = new FailureDetector({ self: name });
+      const detector = new FailureDetector({ self: name, heartbeatIntervalMs });
       detector.expect(names, 0);
-      return { name, detector, sequence: 0, nextBeatMs: this.#random.int(1000), alive: true };
+      return { name, detector, sequence: 0, nextBeatMs: this.#random.int(heartbeatIntervalMs), alive: true };
     });
   }
 
   kill(name: string): void {
     this.#peer(name).alive = false;
+  }
+
+  /** Its detector knows nothing any more, as after a restart of the daemon. */
+  forget(name: string): void {
+    const peer = this.#peer(name);
+    peer.detector = new FailureDetector({ self: name, heartbeatIntervalMs: this.#heartbeatMs });
+    peer.detector.expect(
+      this.#peers.map((other) => other.name),
+      this.nowMs,
+    );
   }
 
   /** It goes on as it was, like a process that had been stopped. */
@@ -83,8 +96,8 @@ export class SimulatedCluster {
   }
 
   #beat(peer: Peer): void {
-    // About every second: timers are never exact.
-    peer.nextBeatMs = this.nowMs + 980 + this.#random.int(60);
+    // Timers are never exact.
+    peer.nextBeatMs = this.nowMs + this.#heartbeatMs - 20 + this.#random.int(60);
     const beat = heartbeat(peer.name, ++peer.sequence, { heardMs: peer.detector.heardMs(this.nowMs) });
     for (const to of this.#peers) {
       if (to === peer || this.#random.float() < this.#loss(peer.name, to.name)) continue;

@@ -11,6 +11,8 @@ const plain = (value: unknown) => JSON.parse(JSON.stringify(value));
 test('a heartbeat survives encoding', () => {
   const beat = heartbeat('a', 7, { incarnation: 1_763_000_000_000, heardMs: { b: 250, __proto__x: 3 } });
   assert.equal(plain(decodeHeartbeat(encodeHeartbeat(beat))), plain(beat));
+  const more = heartbeat('a', 8, { stateHashes: [{ index: 1000, hash: '0f'.repeat(16) }], leaseMs: 3_500, syncMs: 2 });
+  assert.equal(plain(decodeHeartbeat(encodeHeartbeat(more))), plain(more));
 });
 
 test('fields of a newer version are left out', () => {
@@ -29,6 +31,10 @@ test('anything else is refused by name', () => {
     { ...good, peer: '' },
     { ...good, peer: 5 },
     { ...good, peer: 'x'.repeat(300) },
+    { ...good, leaseMs: -1 },
+    { ...good, syncMs: 'fast' },
+    { ...good, stateHashes: [{ index: 1.5, hash: 'a' }] },
+    { ...good, stateHashes: Array.from({ length: 9 }, (_, index) => ({ index, hash: 'a' })) },
     { ...good, sequence: -1 },
     { ...good, sequence: 1.5 },
     { ...good, sequence: Number.NaN },

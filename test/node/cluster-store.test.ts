@@ -93,4 +93,24 @@ test('waiting for a revision ends when it is applied', async () => {
   assert.is(clusterStore.revision, 2);
 });
 
+test('while it is suspended everything is refused with the reason, and entries are applied all the same', async () => {
+  const { clusterStore } = await replicated(() => 'commit');
+  await clusterStore.write(put('/a', 0));
+  clusterStore.suspend('its state is odd');
+  const refused = /does not serve: its state is odd/;
+  for (const ask of [() => clusterStore.get('/a'), () => clusterStore.list('/')]) assert.throws(ask, refused);
+  const listener = { onEvents: () => undefined, onEnd: () => undefined };
+  assert.throws(() => clusterStore.watch('/', 0, listener), refused);
+  for (const asked of [clusterStore.write(put('/b', 0)), clusterStore.barrier(), clusterStore.waitForRevision(1)]) {
+    const error = await asked.then(
+      () => undefined,
+      (reason: Error) => reason,
+    );
+    assert.match(error?.message ?? 'answered', refused);
+  }
+  assert.is(clusterStore.revision, 1);
+  clusterStore.suspend(undefined);
+  assert.ok(clusterStore.get('/a'));
+});
+
 test.run();
