@@ -7,6 +7,7 @@ import type { KubeObject } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
 import { planCreation } from './create.ts';
 import { invalidObject, uniqueErrors } from './field-errors.ts';
+import { setManaged, type Track, updateTracker, withoutManaged } from './field-tracking.ts';
 import { groupResource } from './kind-table.ts';
 import { isNamespaceKind, namespaceFinalizers } from './namespace-lifecycle.ts';
 import { admitNodeWrite } from './node-restriction.ts';
@@ -31,30 +32,47 @@ export async function updateObject(
   const input = decodeInput(target.resolved, body, options);
   checkIdentity(target, input);
   const uid = newUid(context.random);
+  const track = updateTracker(context, target, options);
   let created = false;
   const done = await writeLoop(context, target, options.dryRun, (record) => {
     created = !record;
-    if (record) return planUpdate(context, target, record, structuredClone(input));
+    if (record) return planUpdate(context, target, record, structuredClone(input), track);
     if (!kind.createOnUpdate || target.subresource) throw notFound(groupResource(kind), target.name);
-    return planCreation(context, target, structuredClone(input), uid);
+    return planCreation(context, target, structuredClone(input), { uid, track });
   });
   return outcomeOf(target.resolved, done, created ? 201 : 200);
 }
 
 /** The write that makes `next` (which is changed) follow the record. StatusError 409 when it is about another state. */
-export function planUpdate(context: RegistryContext, target: NamedTarget, record: StoreRecord, next: KubeObject): Plan {
+export function planUpdate(
+  context: RegistryContext,
+  target: NamedTarget,
+  record: StoreRecord,
+  next: KubeObject,
+  track: Track,
+): Plan {
   const current = objectOf(record);
   checkPreconditions(current, target.resolved.kind, next.metadata);
+  const { managedFields } = next.metadata;
   inheritOwned(next, current);
-  return target.subresource === 'status' ? planStatus(context, target, current, next) : planMain(context, target, current, next);
+  const changed = { current, next, track: (object: KubeObject) => setManaged(object, track(current, object, managedFields)) };
+  return target.subresource === 'status' ? planStatus(context, target, changed) : planMain(context, target, changed);
 }
 
-function planMain(context: RegistryContext, target: NamedTarget, current: KubeObject, next: KubeObject): Plan {
+interface Change {
+  current: KubeObject;
+  next: KubeObject;
+  /** Records who owns what. Called when the object is as its writer may have it, before the server adds what it allots. */
+  track(object: KubeObject): void;
+}
+
+function planMain(context: RegistryContext, target: NamedTarget, { current, next, track }: Change): Plan {
   const { kind } = target.resolved;
   if (kind.hasStatus) setStatus(next, (current as Loose).status);
   admitNodeWrite({ user: target.user, kind, verb: 'update', next, previous: current });
   kind.setDefaults(next);
   kind.prepare?.(next, current, { nowMs: context.clock.wallMs(), creating: false });
+  track(next);
   const claims = isServiceKind(kind) ? context.claims.claim(next, current) : undefined;
   countGeneration(next, current, kind);
   const errors = uniqueErrors(
@@ -66,12 +84,13 @@ function planMain(context: RegistryContext, target: NamedTarget, current: KubeOb
   return finished(context, kind, next) ?? { next, conditions: claims?.conditions ?? [], operations: claims?.operations ?? [] };
 }
 
-function planStatus(context: RegistryContext, target: NamedTarget, current: KubeObject, given: KubeObject): Plan {
+function planStatus(context: RegistryContext, target: NamedTarget, { current, next: given, track }: Change): Plan {
   const { kind } = target.resolved;
-  const next = structuredClone(current);
+  const next = structuredClone(withoutManaged(current));
   setStatus(next, (given as Loose).status);
   admitNodeWrite({ user: target.user, kind, verb: 'update', subresource: 'status', next, previous: current });
   kind.setDefaults(next);
+  track(next);
   const errors = kind.validateStatusUpdate?.(next, current) ?? [];
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);
   return finished(context, kind, next) ?? { next };
