@@ -92,7 +92,7 @@ function pruneNode(value: unknown, last: FieldSet, owned: FieldSet, shape: Shape
     const named = shape.form === 'struct' && shape.field(step.slice(2)) !== undefined;
     const counts = (node: FieldSet | undefined) => node !== undefined && (named || isMember(node));
     if (!(root && step === 'f:metadata') && counts(was) && !counts(now)) return undefined;
-    return pruneNode(child, was, now ?? {}, childShape);
+    return pruneNode(child, was, now ?? {}, childShape) ?? (now && isMember(now) ? emptyOf(child) : undefined);
   });
 }
 
