@@ -251,7 +251,7 @@ test('a pod shows who made it and who reports on it', async () => {
     ['agent status', 'maker '],
   );
   assert.equal(entries(pod)[0]!.fieldsV1, {
-    'f:status': { 'f:conditions': { 'k:{"type":"Ready"}': { '.': {}, 'f:status': {}, 'f:type': {} } } },
+    'f:status': { 'f:conditions': { '.': {}, 'k:{"type":"Ready"}': { '.': {}, 'f:status': {}, 'f:type': {} } } },
   });
 });
 

@@ -275,7 +275,7 @@ function randomConfig(random: ReturnType<typeof seededRandom>): Loose {
         ? { strategy: { type: 'RollingUpdate', ...(random.int(2) ? { rollingUpdate: { maxSurge: random.int(3) } } : {}) } }
         : {}),
       ...(random.int(2)
-        ? { template: { spec: { containers: ['p', 'q', 'r'].filter(() => random.int(2)).map(container) } } }
+        ? { template: { spec: { containers: ['p', 'q', 'r'].filter((name) => name === 'p' || random.int(2)).map(container) } } }
         : {}),
     },
   };
