@@ -17,6 +17,7 @@ import {
   ownable,
   type WriteFacts,
 } from '../machinery/apply/ownership.ts';
+import { copyJson } from '../machinery/copy.ts';
 import { checkObject } from '../machinery/schemas.ts';
 import { badRequest, conflict, failure, notFound, type StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
@@ -69,7 +70,7 @@ function planApply(
   const live = withoutManaged(fromStorage(resolved, stored));
   const facts = { ...factsOf(context, target, options), form: formsOf(resolved.kind).of(apiVersionOf(resolved)) };
   const { object, entries } = applyTo(live, stored, config, { ...facts, force: options.force ?? false });
-  const next = decodeInput(resolved, structuredClone(object), options, 'patch');
+  const next = decodeInput(resolved, copyJson(object), options, 'patch');
   const { uid, resourceVersion } = config.metadata;
   if (uid) next.metadata.uid = uid;
   if (resourceVersion) next.metadata.resourceVersion = resourceVersion;
@@ -109,7 +110,7 @@ function planFirst(
   const { owner, now, inScope } = factsOf(context, target, options);
   const { shape } = formsOf(resolved.kind).of(owner.apiVersion);
   const entries = [makeEntry(owner, fieldsOf(ownable(config, inScope), shape), now)];
-  const object = decodeInput(resolved, structuredClone(config), options, 'patch');
+  const object = decodeInput(resolved, copyJson(config), options, 'patch');
   checkIdentity(target, object);
   return planCreation(context, target, object, { uid, track: () => entries });
 }
@@ -195,7 +196,7 @@ export function appliedScale(
   const live = withoutManaged(stored);
   const facts = factsOf(context, { ...target, resolved: { kind, version: kind.versions[0] } }, options);
   const withReplicas = (count: number) => {
-    const object = structuredClone(live);
+    const object = copyJson(live);
     kind.scale?.setReplicas(object, count);
     return object;
   };

@@ -1,4 +1,5 @@
 /** POST to a collection: a new object. */
+import { copyJson } from '../machinery/copy.ts';
 import { alreadyExists, type FieldError, isReason } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import { badName, invalidObject, uniqueErrors } from './field-errors.ts';
@@ -45,7 +46,7 @@ async function createNamed(context: RegistryContext, target: Target, input: Kube
   const track = updateTracker(context, named, options);
   const done = await writeLoop(context, named, options.dryRun, (record) => {
     if (record) throw alreadyExists(groupResource(kind), name);
-    return planCreation(context, named, structuredClone(input), { uid, track });
+    return planCreation(context, named, copyJson(input), { uid, track });
   });
   return outcomeOf(target.resolved, done, 201);
 }

@@ -2,7 +2,9 @@
  * PATCH: the patch is applied to the stored object in the version that was asked for, then goes the way of an update. A
  * patch that names no resourceVersion is applied again when others changed the object in between.
  */
+
 import type { PatchType } from '../machinery/client.ts';
+import { copyJson } from '../machinery/copy.ts';
 import { applyJsonPatch } from '../machinery/json-patch.ts';
 import { applyMergePatch } from '../machinery/merge-patch.ts';
 import { notFound } from '../machinery/status.ts';
@@ -36,7 +38,7 @@ export async function patchObject(
     if (!record) throw notFound(groupResource(resolved.kind), target.name);
     const stored = fromStorage(resolved, objectOf(record));
     const current = whole ? stored : withoutManaged(stored);
-    const patched = structuredClone(applyPatch(current, { ...patch, type }, resolved.version.schema));
+    const patched = copyJson(applyPatch(current, { ...patch, type }, resolved.version.schema));
     const warnings: string[] = [];
     const next = decodeInput(resolved, patched, { ...options, warnings }, 'patch');
     options.warnings.splice(warningsBefore, Number.POSITIVE_INFINITY, ...warnings);

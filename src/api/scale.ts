@@ -1,6 +1,8 @@
 /** The `/scale` subresource: the wanted number of replicas of any kind that has one, as an autoscaling/v1 Scale. */
+
 import { isAbsent } from '../machinery/apply/values.ts';
 import type { PatchType } from '../machinery/client.ts';
+import { copyJson } from '../machinery/copy.ts';
 import { conflict, invalid, notFound } from '../machinery/status.ts';
 import type { KubeObject, Scale } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
@@ -54,13 +56,13 @@ export async function patchScale(
   const track = updateTracker(context, target, options);
   return writeScale(context, target, options, (record) => {
     const current = scaleOf(target, objectOf(record));
-    const patched = structuredClone(applyPatch(current, { type, body }, scaleKind.schema));
+    const patched = copyJson(applyPatch(current, { type, body }, scaleKind.schema));
     return planScale(context, target, { record, scale: decodeScale(target, patched, options), track });
   });
 }
 
 async function applyScale(context: RegistryContext, target: NamedTarget, body: unknown, options: WriteOptions): Promise<Outcome> {
-  const config = decodeScale(target, structuredClone(body), options);
+  const config = decodeScale(target, copyJson(body), options);
   const said = isRecord(body) && isRecord(body.spec) && !isAbsent(body.spec.replicas);
   return writeScale(context, target, options, (record) => {
     const scale = { ...config, spec: { replicas: config.spec?.replicas ?? 0 } };
@@ -107,7 +109,7 @@ function planScale(
   { record, scale, track }: { record: StoreRecord; scale: Scale; track: Track },
 ): Plan {
   const { kind } = target.resolved;
-  const next = structuredClone(withoutManaged(objectOf(record)));
+  const next = copyJson(withoutManaged(objectOf(record)));
   const { uid, resourceVersion } = scale.metadata;
   if (uid && uid !== next.metadata.uid) throw conflict(groupResource(kind), target.name);
   if (resourceVersion) next.metadata.resourceVersion = resourceVersion;

@@ -1,5 +1,6 @@
 /** PUT to an object or to its status: the next state of what is stored. */
 
+import { copyJson } from '../machinery/copy.ts';
 import type { KindDefinition } from '../machinery/kind.ts';
 import { validateMetadataUpdate } from '../machinery/metadata.ts';
 import { notFound } from '../machinery/status.ts';
@@ -36,9 +37,9 @@ export async function updateObject(
   let created = false;
   const done = await writeLoop(context, target, options.dryRun, (record) => {
     created = !record;
-    if (record) return planUpdate(context, target, record, structuredClone(input), track);
+    if (record) return planUpdate(context, target, record, copyJson(input), track);
     if (!kind.createOnUpdate || target.subresource) throw notFound(groupResource(kind), target.name);
-    return planCreation(context, target, structuredClone(input), { uid, track });
+    return planCreation(context, target, copyJson(input), { uid, track });
   });
   return outcomeOf(target.resolved, done, created ? 201 : 200);
 }
@@ -86,7 +87,7 @@ function planMain(context: RegistryContext, target: NamedTarget, { current, next
 
 function planStatus(context: RegistryContext, target: NamedTarget, { current, next: given, track }: Change): Plan {
   const { kind } = target.resolved;
-  const next = structuredClone(withoutManaged(current));
+  const next = copyJson(withoutManaged(current));
   setStatus(next, (given as Loose).status);
   admitNodeWrite({ user: target.user, kind, verb: 'update', subresource: 'status', next, previous: current });
   kind.setDefaults(next);
@@ -98,7 +99,7 @@ function planStatus(context: RegistryContext, target: NamedTarget, { current, ne
 
 function setStatus(object: KubeObject, status: unknown): void {
   if (status === undefined) delete (object as Loose).status;
-  else (object as Loose).status = structuredClone(status);
+  else (object as Loose).status = copyJson(status);
 }
 
 /** An object whose deletion waited only for its finalizers goes away with the last of them. */

@@ -130,7 +130,8 @@ export function trackUpdate(
     (entry) => differences.in(forms.of(entry.apiVersion)).touched,
   );
   const kept = former ? difference(former.fieldsV1, own.removed) : {};
-  if (!isEmpty(taken)) rest.push(makeEntry(owner, union(kept, taken), now));
+  const all = union(kept, taken);
+  if (!isEmpty(taken)) rest.push(former && all === former.fieldsV1 ? { ...former, time: now } : makeEntry(owner, all, now));
   else if (former && !isEmpty(kept)) rest.push(kept === former.fieldsV1 ? former : { ...former, fieldsV1: kept });
   return inOrder(capped(rest));
 }
