@@ -18,6 +18,7 @@ import {
   type WriteFacts,
 } from '../machinery/apply/ownership.ts';
 import { copyJson } from '../machinery/copy.ts';
+import { checkDepth } from '../machinery/depth.ts';
 import { checkObject } from '../machinery/schemas.ts';
 import { badRequest, conflict, failure, notFound, type StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
@@ -123,6 +124,7 @@ function factsOf(context: RegistryContext, target: NamedTarget, options: WriteOp
 function decodeConfiguration(target: NamedTarget, body: unknown): KubeObject {
   const { resolved } = target;
   if (!isRecord(body)) throw badRequest('the body of the request is not a JSON object');
+  checkDepth(body);
   const expected = apiVersionOf(resolved);
   const { apiVersion = '', kind } = body;
   if (apiVersion !== expected) {

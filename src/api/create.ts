@@ -43,7 +43,7 @@ async function createNamed(context: RegistryContext, target: Target, input: Kube
   if (nameError) throw invalidObject(kind, name, [nameError]);
   const named: NamedTarget = { ...target, name };
   const uid = newUid(context.random);
-  const track = updateTracker(context, named, options);
+  const track = updateTracker(context, named, options, 'CreateOptions');
   const done = await writeLoop(context, named, options.dryRun, (record) => {
     if (record) throw alreadyExists(groupResource(kind), name);
     return planCreation(context, named, copyJson(input), { uid, track });

@@ -93,8 +93,13 @@ export function entriesOf(object: KubeObject): readonly ManagedEntry[] {
 }
 
 /** Follows creates, updates and patches: who changes a field owns it. */
-export function updateTracker(context: RegistryContext, target: NamedTarget, options: WriteOptions): Track {
-  checkManager(options, 'UpdateOptions');
+export function updateTracker(
+  context: RegistryContext,
+  target: NamedTarget,
+  options: WriteOptions,
+  optionsKind: 'CreateOptions' | 'UpdateOptions' = 'UpdateOptions',
+): Track {
+  checkManager(options, optionsKind);
   return (current, next, given) => {
     const facts = writeFacts(context, target, options, 'Update');
     if (!current) return trackUpdate(undefined, next, [], facts);

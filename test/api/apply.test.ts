@@ -109,6 +109,12 @@ test('requests that cannot be an apply are refused', async () => {
   assert.match(await refuse({ ...config, kind: 'Gadget' }), /^400 the kind in the data \(Gadget\)/);
   assert.match(await refuse(widget({}, { name: 'b' })), /^400 the name of the object \(b\) does not match/);
   assert.match(await refuse([]), /^400 /);
+  const deep = JSON.parse(`${'{"a":'.repeat(600)}1${'}'.repeat(600)}`) as object;
+  assert.is(await refuse(widget(deep)), '400 exceeded max depth');
+  assert.match(
+    (await failureOf(client.create(widgets, { metadata: { name: 'a' } }, as('x'.repeat(129))))).message,
+    /^CreateOptions.meta.k8s.io "" is invalid: fieldManager: Invalid value/,
+  );
   assert.match(await refuse(config, as('me', { subresource: 'status' })), /^404 /);
   const unknown = { apiVersion: 'apps/v1', kind: 'Deployment', spec: { replcas: 1 } };
   const { code, message } = await failureOf(client.patch(deployments, 'd', 'apply', unknown, as('me')));
@@ -252,6 +258,16 @@ test('a pod shows who made it and who reports on it', async () => {
   );
   assert.equal(entries(pod)[0]!.fieldsV1, {
     'f:status': { 'f:conditions': { '.': {}, 'k:{"type":"Ready"}': { '.': {}, 'f:status': {}, 'f:type': {} } } },
+  });
+});
+
+test('an object whose schema is not generated is owned member by member, its lists as a whole', async () => {
+  const { client } = await withClient();
+  const body = widget({ list: [{ name: 'a' }], map: { x: { y: 1 } } }, { labels: { a: '1' } });
+  const made = await client.patch(widgets, 'a', 'apply', body, as('me'));
+  assert.equal(entries(made)[0]!.fieldsV1, {
+    'f:metadata': { 'f:labels': { 'f:a': {} } },
+    'f:spec': { 'f:list': {}, 'f:map': { '.': {}, 'f:x': { '.': {}, 'f:y': {} } } },
   });
 });
 
