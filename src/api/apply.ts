@@ -19,6 +19,7 @@ import {
 } from '../machinery/apply/ownership.ts';
 import { copyJson } from '../machinery/copy.ts';
 import { checkDepth } from '../machinery/depth.ts';
+import { groupOf } from '../machinery/kind.ts';
 import { checkObject } from '../machinery/schemas.ts';
 import { badRequest, conflict, failure, notFound, type StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
@@ -151,7 +152,7 @@ function decodeConfiguration(target: NamedTarget, body: unknown): KubeObject {
 
 function unfit({ namespace = '', name }: NamedTarget, { kind, version }: ResolvedKind, complaints: string[]): string {
   const what = complaints.length === 1 ? complaints[0] : `errors:\n${complaints.map((text) => `  ${text}`).join('\n')}`;
-  return `failed to create typed patch object (${namespace}/${name}; ${kind.group}/${version.name}, Kind=${kind.kind}): ${what}`;
+  return `failed to create typed patch object (${namespace}/${name}; ${groupOf(kind, version)}/${version.name}, Kind=${kind.kind}): ${what}`;
 }
 
 /** 409, with one cause for each field. */

@@ -10,7 +10,7 @@ import type { PatchType } from '../machinery/client.ts';
 import type { KindDefinition, KindVersion } from '../machinery/kind.ts';
 import { type FieldError, invalid } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
-import { apiVersionOf } from './kind-table.ts';
+import { apiVersionOf, statusSubresourcesOf } from './kind-table.ts';
 import { timestamp } from './object-metadata.ts';
 import type { NamedTarget, RegistryContext, WriteOptions } from './registry-types.ts';
 import { fromStorage, toStorage } from './stored-objects.ts';
@@ -78,7 +78,7 @@ export function writeFacts(
   const { subresource } = target;
   const manager = options.fieldManager || options.defaultManager || 'unknown';
   const all = formsOf(kind);
-  const status = subresource === 'status';
+  const status = subresource !== undefined && statusSubresourcesOf(kind).includes(subresource);
   return {
     forms: all,
     form: all.stored,

@@ -9,12 +9,13 @@ import type { StoreRecord } from '../store/types.ts';
 import { planCreation } from './create.ts';
 import { invalidObject, uniqueErrors } from './field-errors.ts';
 import { setManaged, type Track, updateTracker, withoutManaged } from './field-tracking.ts';
-import { groupResource } from './kind-table.ts';
+import { groupResource, statusSubresourcesOf } from './kind-table.ts';
 import { isNamespaceKind, namespaceFinalizers } from './namespace-lifecycle.ts';
 import { admitNodeWrite } from './node-restriction.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
 import { checkPreconditions, countGeneration, inheritOwned, newUid } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
+import { admitPriorityClass } from './priority-classes.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { isServiceKind } from './service-claims.ts';
 import { objectOf } from './stored-objects.ts';
@@ -22,7 +23,7 @@ import { type Plan, writeLoop } from './write-loop.ts';
 
 type Loose = KubeObject & { status?: unknown };
 
-/** Takes over `body`. The subresource may be 'status'. */
+/** Takes over `body`. The subresource may be 'status' or another one that changes the status. */
 export async function updateObject(
   context: RegistryContext,
   target: NamedTarget,
@@ -56,8 +57,12 @@ export function planUpdate(
   checkPreconditions(current, target.resolved.kind, next.metadata);
   const { managedFields } = next.metadata;
   inheritOwned(next, current);
+  const { subresource, resolved } = target;
   const changed = { current, next, track: (object: KubeObject) => setManaged(object, track(current, object, managedFields)) };
-  return target.subresource === 'status' ? planStatus(context, target, changed) : planMain(context, target, changed);
+  if (subresource === undefined || !statusSubresourcesOf(resolved.kind).includes(subresource)) {
+    return planMain(context, target, changed);
+  }
+  return planStatus(context, { ...target, subresource }, changed);
 }
 
 interface Change {
@@ -72,8 +77,9 @@ function planMain(context: RegistryContext, target: NamedTarget, { current, next
   if (kind.hasStatus) setStatus(next, (current as Loose).status);
   admitNodeWrite({ user: target.user, kind, verb: 'update', next, previous: current });
   kind.setDefaults(next);
-  kind.prepare?.(next, current, { nowMs: context.clock.wallMs(), creating: false });
+  kind.prepare?.(next, current, { nowMs: context.clock.wallMs(), creating: false, user: target.user });
   track(next);
+  admitPriorityClass(context, kind, next);
   const claims = isServiceKind(kind) ? context.claims.claim(next, current) : undefined;
   countGeneration(next, current, kind);
   const errors = uniqueErrors(
@@ -85,12 +91,16 @@ function planMain(context: RegistryContext, target: NamedTarget, { current, next
   return finished(context, kind, next) ?? { next, conditions: claims?.conditions ?? [], operations: claims?.operations ?? [] };
 }
 
-function planStatus(context: RegistryContext, target: NamedTarget, { current, next: given, track }: Change): Plan {
+type StatusTarget = NamedTarget & { subresource: string };
+
+function planStatus(context: RegistryContext, target: StatusTarget, { current, next: given, track }: Change): Plan {
+  const { subresource } = target;
   const { kind } = target.resolved;
   const next = copyJson(withoutManaged(current));
   setStatus(next, (given as Loose).status);
-  admitNodeWrite({ user: target.user, kind, verb: 'update', subresource: 'status', next, previous: current });
+  admitNodeWrite({ user: target.user, kind, verb: 'update', subresource, next, previous: current });
   kind.setDefaults(next);
+  kind.prepareStatus?.(next, current, { nowMs: context.clock.wallMs(), subresource });
   track(next);
   const errors = kind.validateStatusUpdate?.(next, current) ?? [];
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);

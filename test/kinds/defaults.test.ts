@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { kinds } from '../../src/api/kinds/index.ts';
 import { qosClassOf } from '../../src/machinery/qos.ts';
 import type { Deployment, Namespace, Pod, PodSpec, Secret, Service } from '../../src/machinery/types.ts';
+import { examples } from './examples.ts';
 import { created, deploymentFields, kindOf, object, plain, podSpec, updated, withContainer } from './support.ts';
 
 const richPod = {
@@ -47,9 +48,14 @@ const samples: Record<string, Record<string, unknown>> = {
   Secret: { data: { key: 'dmFsdWU=' } },
 };
 
+function exampleOf(kind: string): Record<string, unknown> {
+  const { name, fields = {} } = examples[kind] ?? {};
+  return name ? { metadata: { name }, ...fields } : fields;
+}
+
 for (const kind of kinds) {
   test(`defaults of ${kind.kind} change nothing the second time, and a defaulted object is valid`, () => {
-    const once = created(kind.kind, samples[kind.kind] ?? {});
+    const once = created(kind.kind, samples[kind.kind] ?? exampleOf(kind.kind));
     if (kind.kind === 'Event') (once as unknown as { involvedObject: object }).involvedObject = { namespace: 'default' };
     const twice = structuredClone(once);
     kind.setDefaults(twice);
@@ -61,6 +67,11 @@ for (const kind of kinds) {
     assert.not.throws(() => kind.setDefaults(object(kind.kind)));
   });
 }
+
+const defaultTolerations = [
+  { key: 'node.kubernetes.io/not-ready', effect: 'NoExecute', operator: 'Exists', tolerationSeconds: 300 },
+  { key: 'node.kubernetes.io/unreachable', effect: 'NoExecute', operator: 'Exists', tolerationSeconds: 2 },
+];
 
 test('a pod gets what tools rely on', () => {
   const { spec } = created('Pod', { spec: podSpec() }) as Pod;
@@ -85,6 +96,7 @@ test('a pod gets what tools rely on', () => {
     serviceAccount: 'default',
     priority: 0,
     preemptionPolicy: 'PreemptLowerPriority',
+    tolerations: defaultTolerations,
   });
 });
 
@@ -193,6 +205,15 @@ test('data that is no base64 is a bad request', () => {
 test('a new pod is Pending whatever its creator says, and its class follows from its resources', () => {
   const pod = created('Pod', { spec: podSpec(), status: { phase: 'Running', podIP: '1.2.3.4' } }) as Pod;
   assert.equal(pod.status, { phase: 'Pending', qosClass: 'BestEffort' });
+});
+
+test('a new pod bears with a machine that is not ready for long, with one that is gone shortly, unless it says otherwise', () => {
+  assert.equal((created('Pod', { spec: podSpec() }) as Pod).spec?.tolerations, defaultTolerations);
+  const own = [{ key: 'node.kubernetes.io/not-ready', operator: 'Exists', tolerationSeconds: 5 }];
+  const tolerations = (created('Pod', { spec: podSpec({ tolerations: own }) }) as Pod).spec?.tolerations;
+  assert.equal(tolerations, [...own, defaultTolerations[1]]);
+  const everything = [{ operator: 'Exists' }];
+  assert.equal((created('Pod', { spec: podSpec({ tolerations: everything }) }) as Pod).spec?.tolerations, everything);
 });
 
 test('whoever writes a status need not repeat the class nor the second form of the address', () => {
