@@ -395,6 +395,7 @@ class SchemaBuilder {
     const field: FieldSchema = { type: this.#valueType(value, attribute.format, go, description) };
     if (container) field.container = container;
     if (field.type === 'object') field.ref = this.#names.get(value)!;
+    if (field.type === 'object' && !container && go && !go.startsWith('*')) field.embedded = true;
     const shown = field.type === 'string' ? shownGoType(go, owner) : undefined;
     if (shown) field.go = shown;
     const [, , strategy, mergeKey, listType, listKeys, mapType] = this.#mergeRules.get(`${owner} ${attribute.baseName}`) ?? [];

@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   ]);
   const images = await createImageStore({ dataDir, executor, insecureRegistries, logger, clock });
   const network = createPodNetwork({ dataDir, executor, logger });
-  const client = createHttpClient({ socketPath: options.apiSocket });
+  const client = createHttpClient({ socketPath: options.apiSocket, userAgent: 'kontiki-agent' });
   const stopping = new AbortController();
   const events = new EventRecorder({
     client,

@@ -1,7 +1,9 @@
 /** POST to a collection: a new object. */
+import { copyJson } from '../machinery/copy.ts';
 import { alreadyExists, type FieldError, isReason } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import { badName, invalidObject, uniqueErrors } from './field-errors.ts';
+import { setManaged, type Track, updateTracker } from './field-tracking.ts';
 import { groupResource } from './kind-table.ts';
 import { admitIntoNamespace } from './namespace-lifecycle.ts';
 import { admitNodeWrite } from './node-restriction.ts';
@@ -42,21 +44,28 @@ async function createNamed(context: RegistryContext, target: Target, input: Kube
   if (nameError) throw invalidObject(kind, name, [nameError]);
   const named: NamedTarget = { ...target, name };
   const uid = newUid(context.random);
+  const track = updateTracker(context, named, options, 'CreateOptions');
   const done = await writeLoop(context, named, options.dryRun, (record) => {
     if (record) throw alreadyExists(groupResource(kind), name);
-    return planCreation(context, named, structuredClone(input), uid);
+    return planCreation(context, named, copyJson(input), { uid, track });
   });
   return outcomeOf(target.resolved, done, 201);
 }
 
 /** The write that makes `object` (which is changed) the first state of its name. */
-export function planCreation(context: RegistryContext, target: NamedTarget, object: KubeObject, uid: string): Plan {
+export function planCreation(
+  context: RegistryContext,
+  target: NamedTarget,
+  object: KubeObject,
+  { uid, track }: { uid: string; track: Track },
+): Plan {
   const { kind } = target.resolved;
   const wallMs = context.clock.wallMs();
   const conditions = admitIntoNamespace(context, kind, target.namespace, target.name);
   admitNodeWrite({ user: target.user, kind, verb: 'create', next: object, previous: undefined });
   stampNew(object, kind, { uid, wallMs });
   kind.setDefaults(object);
+  setManaged(object, track(undefined, object, undefined));
   kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true, user: target.user });
   admitPriorityClass(context, kind, object);
   const claims = isServiceKind(kind) ? context.claims.claim(object, undefined) : undefined;

@@ -27,6 +27,9 @@ import type { BookmarkNotice, ObjectNotice } from './watch.ts';
 /** A watcher that is this many events behind is cut off and lists again. */
 const watchEventsMax = 16_384;
 
+/** Owns what this process writes without saying who it is. */
+const ownManager = 'kontiki';
+
 export class LocalClient implements Client {
   readonly #registry: Registry;
   readonly #authorizer: Authorizer;
@@ -166,8 +169,8 @@ export class LocalClient implements Client {
   }
 }
 
-function writeOptions({ dryRun = false }: ClientWriteOptions): WriteOptions {
-  return { dryRun, fieldValidation: 'Ignore', warnings: [] };
+function writeOptions({ dryRun = false, fieldManager, force }: ClientWriteOptions): WriteOptions {
+  return { dryRun, fieldValidation: 'Ignore', warnings: [], fieldManager, defaultManager: ownManager, force };
 }
 
 /** As it would come over HTTP: the caller keeps its object, undefined members vanish. */

@@ -37,6 +37,12 @@ export type FieldValidation = 'Strict' | 'Warn' | 'Ignore';
 export interface WriteOptions {
   dryRun: boolean;
   fieldValidation: FieldValidation;
+  /** Who owns what this write says, as the caller names it. */
+  fieldManager?: string;
+  /** Who owns it when the caller names nobody. */
+  defaultManager?: string;
+  /** Only for apply: take over what others own. */
+  force?: boolean;
   /** Texts for Warning headers; the registry adds to it. */
   warnings: string[];
 }

@@ -1,10 +1,16 @@
 /** The `/scale` subresource: the wanted number of replicas of any kind that has one, as an autoscaling/v1 Scale. */
+
+import { isAbsent } from '../machinery/apply/values.ts';
+import type { PatchType } from '../machinery/client.ts';
+import { copyJson } from '../machinery/copy.ts';
 import { conflict, invalid, notFound } from '../machinery/status.ts';
 import type { KubeObject, Scale } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
+import { appliedScale } from './apply.ts';
+import { checkPatchOptions, type Track, updateTracker, withoutManaged } from './field-tracking.ts';
 import { groupResource, type ResolvedKind } from './kind-table.ts';
-import { checkIdentity, decodeInput } from './object-input.ts';
-import { type applyPatch as Apply, applyPatch } from './patch.ts';
+import { checkIdentity, decodeInput, isRecord } from './object-input.ts';
+import { applyPatch } from './patch.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { objectOf } from './stored-objects.ts';
 import { planUpdate } from './update.ts';
@@ -34,19 +40,38 @@ export async function updateScale(
   options: WriteOptions,
 ): Promise<Outcome> {
   const scale = decodeScale(target, body, options);
-  return writeScale(context, target, options, (record) => planScale(context, target, record, scale));
+  const track = updateTracker(context, target, options);
+  return writeScale(context, target, options, (record) => planScale(context, target, { record, scale, track }));
 }
 
 export async function patchScale(
   context: RegistryContext,
   target: NamedTarget,
-  patch: Parameters<typeof Apply>[1],
+  patch: { type: PatchType; body: unknown },
   options: WriteOptions,
 ): Promise<Outcome> {
+  const { type, body } = patch;
+  checkPatchOptions(type, options);
+  if (type === 'apply') return applyScale(context, target, body, options);
+  const track = updateTracker(context, target, options);
   return writeScale(context, target, options, (record) => {
     const current = scaleOf(target, objectOf(record));
-    const patched = structuredClone(applyPatch(current, patch, scaleKind.schema));
-    return planScale(context, target, record, decodeScale(target, patched, options));
+    const patched = copyJson(applyPatch(current, { type, body }, scaleKind.schema));
+    return planScale(context, target, { record, scale: decodeScale(target, patched, options), track });
+  });
+}
+
+async function applyScale(context: RegistryContext, target: NamedTarget, body: unknown, options: WriteOptions): Promise<Outcome> {
+  const config = decodeScale(target, copyJson(body), options);
+  const said = isRecord(body) && isRecord(body.spec) && !isAbsent(body.spec.replicas);
+  return writeScale(context, target, options, (record) => {
+    const scale = { ...config, spec: { replicas: config.spec?.replicas ?? 0 } };
+    const { object, track } = appliedScale(context, target, {
+      record,
+      replicas: said ? scale.spec.replicas : undefined,
+      options,
+    });
+    return planScale(context, target, { record, scale: { ...scale, spec: target.resolved.kind.scale?.get(object).spec }, track });
   });
 }
 
@@ -78,12 +103,16 @@ function decodeScale(target: NamedTarget, body: unknown, options: WriteOptions):
   ]);
 }
 
-function planScale(context: RegistryContext, target: NamedTarget, record: StoreRecord, scale: Scale): Plan {
+function planScale(
+  context: RegistryContext,
+  target: NamedTarget,
+  { record, scale, track }: { record: StoreRecord; scale: Scale; track: Track },
+): Plan {
   const { kind } = target.resolved;
-  const next = structuredClone(objectOf(record));
+  const next = copyJson(withoutManaged(objectOf(record)));
   const { uid, resourceVersion } = scale.metadata;
   if (uid && uid !== next.metadata.uid) throw conflict(groupResource(kind), target.name);
   if (resourceVersion) next.metadata.resourceVersion = resourceVersion;
   kind.scale?.setReplicas(next, scale.spec?.replicas ?? 0);
-  return planUpdate(context, { ...target, subresource: undefined }, record, next);
+  return planUpdate(context, { ...target, subresource: undefined }, record, next, track);
 }

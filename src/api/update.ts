@@ -1,5 +1,6 @@
 /** PUT to an object or to its status: the next state of what is stored. */
 
+import { copyJson } from '../machinery/copy.ts';
 import type { KindDefinition } from '../machinery/kind.ts';
 import { validateMetadataUpdate } from '../machinery/metadata.ts';
 import { notFound } from '../machinery/status.ts';
@@ -7,6 +8,7 @@ import type { KubeObject } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
 import { planCreation } from './create.ts';
 import { invalidObject, uniqueErrors } from './field-errors.ts';
+import { setManaged, type Track, updateTracker, withoutManaged } from './field-tracking.ts';
 import { groupResource, statusSubresourcesOf } from './kind-table.ts';
 import { isNamespaceKind, namespaceFinalizers } from './namespace-lifecycle.ts';
 import { admitNodeWrite } from './node-restriction.ts';
@@ -32,34 +34,51 @@ export async function updateObject(
   const input = decodeInput(target.resolved, body, options);
   checkIdentity(target, input);
   const uid = newUid(context.random);
+  const track = updateTracker(context, target, options);
   let created = false;
   const done = await writeLoop(context, target, options.dryRun, (record) => {
     created = !record;
-    if (record) return planUpdate(context, target, record, structuredClone(input));
+    if (record) return planUpdate(context, target, record, copyJson(input), track);
     if (!kind.createOnUpdate || target.subresource) throw notFound(groupResource(kind), target.name);
-    return planCreation(context, target, structuredClone(input), uid);
+    return planCreation(context, target, copyJson(input), { uid, track });
   });
   return outcomeOf(target.resolved, done, created ? 201 : 200);
 }
 
 /** The write that makes `next` (which is changed) follow the record. StatusError 409 when it is about another state. */
-export function planUpdate(context: RegistryContext, target: NamedTarget, record: StoreRecord, next: KubeObject): Plan {
+export function planUpdate(
+  context: RegistryContext,
+  target: NamedTarget,
+  record: StoreRecord,
+  next: KubeObject,
+  track: Track,
+): Plan {
   const current = objectOf(record);
   checkPreconditions(current, target.resolved.kind, next.metadata);
+  const { managedFields } = next.metadata;
   inheritOwned(next, current);
   const { subresource, resolved } = target;
+  const changed = { current, next, track: (object: KubeObject) => setManaged(object, track(current, object, managedFields)) };
   if (subresource === undefined || !statusSubresourcesOf(resolved.kind).includes(subresource)) {
-    return planMain(context, target, current, next);
+    return planMain(context, target, changed);
   }
-  return planStatus(context, { ...target, subresource }, current, next);
+  return planStatus(context, { ...target, subresource }, changed);
 }
 
-function planMain(context: RegistryContext, target: NamedTarget, current: KubeObject, next: KubeObject): Plan {
+interface Change {
+  current: KubeObject;
+  next: KubeObject;
+  /** Records who owns what. Called when the object is as its writer may have it, before the server adds what it allots. */
+  track(object: KubeObject): void;
+}
+
+function planMain(context: RegistryContext, target: NamedTarget, { current, next, track }: Change): Plan {
   const { kind } = target.resolved;
   if (kind.hasStatus) setStatus(next, (current as Loose).status);
   admitNodeWrite({ user: target.user, kind, verb: 'update', next, previous: current });
   kind.setDefaults(next);
   kind.prepare?.(next, current, { nowMs: context.clock.wallMs(), creating: false, user: target.user });
+  track(next);
   admitPriorityClass(context, kind, next);
   const claims = isServiceKind(kind) ? context.claims.claim(next, current) : undefined;
   countGeneration(next, current, kind);
@@ -74,14 +93,15 @@ function planMain(context: RegistryContext, target: NamedTarget, current: KubeOb
 
 type StatusTarget = NamedTarget & { subresource: string };
 
-function planStatus(context: RegistryContext, target: StatusTarget, current: KubeObject, given: KubeObject): Plan {
+function planStatus(context: RegistryContext, target: StatusTarget, { current, next: given, track }: Change): Plan {
   const { subresource } = target;
   const { kind } = target.resolved;
-  const next = structuredClone(current);
+  const next = copyJson(withoutManaged(current));
   setStatus(next, (given as Loose).status);
   admitNodeWrite({ user: target.user, kind, verb: 'update', subresource, next, previous: current });
   kind.setDefaults(next);
   kind.prepareStatus?.(next, current, { nowMs: context.clock.wallMs(), subresource });
+  track(next);
   const errors = kind.validateStatusUpdate?.(next, current) ?? [];
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);
   return finished(context, kind, next) ?? { next };
@@ -89,7 +109,7 @@ function planStatus(context: RegistryContext, target: StatusTarget, current: Kub
 
 function setStatus(object: KubeObject, status: unknown): void {
   if (status === undefined) delete (object as Loose).status;
-  else (object as Loose).status = structuredClone(status);
+  else (object as Loose).status = copyJson(status);
 }
 
 /** An object whose deletion waited only for its finalizers goes away with the last of them. */

@@ -3,7 +3,6 @@
  * not. The first decision is made on what this peer has, which may be old: an error or "nothing to do" counts only after
  * a barrier or a failed condition has shown the state to be recent. So the usual write costs one round and no more.
  */
-import { isDeepStrictEqual } from 'node:util';
 import { conflict, StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { Condition, Operation, StoreRecord } from '../store/types.ts';
@@ -23,7 +22,7 @@ export interface Plan {
 }
 
 export interface Written {
-  /** As stored; for a removal the last state. Not shared with anyone. */
+  /** As stored; for a removal the last state. It may be the one that reads share: never change it. */
   object: KubeObject;
   value: Uint8Array;
   revision: number;
@@ -59,12 +58,12 @@ export async function writeLoop(
       continue;
     }
     const value = plan.next ? encodeObject(plan.next) : undefined;
-    const unchanged = record && value && sameContent(value, record);
+    const unchanged = record && value && plan.next && sameContent(value, plan.next, record);
     if ((unchanged || dryRun) && !recent) {
       await refresh();
       continue;
     }
-    if (unchanged) return written(record.value, record.modRevision, false);
+    if (unchanged) return { object: objectOf(record), value: record.value, revision: record.modRevision, removed: false };
     if (dryRun) return written(value ?? lastValue(record), record?.modRevision ?? 0, !value);
     const result = await store.write(
       {
@@ -73,7 +72,13 @@ export async function writeLoop(
       },
       target.signal,
     );
-    if (result.ok) return written(value ?? lastValue(record), result.revision, !value);
+    if (result.ok) {
+      const stored = value && store.get(key);
+      if (stored?.modRevision === result.revision) {
+        return { object: objectOf(stored), value: stored.value, revision: result.revision, removed: false };
+      }
+      return written(value ?? lastValue(record), result.revision, !value);
+    }
     recent = true;
   }
   throw conflict(groupResource(kind), target.name);
@@ -88,7 +93,26 @@ function lastValue(record: StoreRecord | undefined): Uint8Array {
   return record.value;
 }
 
-/** Equal but for the order of members: writing it would change nothing. */
-function sameContent(value: Buffer, record: StoreRecord): boolean {
-  return value.equals(record.value) || isDeepStrictEqual(parseValue(value, record.modRevision), objectOf(record));
+/** Equal but for the order of members: writing it would change nothing. The same content has the same bytes in some order. */
+function sameContent(value: Buffer, next: KubeObject, record: StoreRecord): boolean {
+  if (value.length !== record.value.length) return false;
+  if (value.equals(record.value)) return true;
+  return byteSum(value) === byteSum(record.value) && sameJson(next, objectOf(record));
+}
+
+function byteSum(bytes: Uint8Array): number {
+  let sum = 0;
+  for (let index = 0; index < bytes.length; index++) sum += bytes[index]!;
+  return sum;
+}
+
+/** Equal as JSON: members that are undefined are not there. `b` has none. */
+function sameJson(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) !== Array.isArray(b)) return false;
+  const [left, right] = [a as Record<string, unknown>, b as Record<string, unknown>];
+  for (const name in right) if (!Object.hasOwn(left, name) || !sameJson(left[name], right[name])) return false;
+  for (const name in left) if (left[name] !== undefined && !Object.hasOwn(right, name)) return false;
+  return true;
 }

@@ -40,7 +40,10 @@ export interface WriteOptions {
   namespace?: string;
   /** 'status', 'scale', 'binding', … */
   subresource?: string;
+  /** Who shall own the fields of this write. Left out: the program's own name. Apply needs it. */
   fieldManager?: string;
+  /** With apply: take over fields that others own. */
+  force?: boolean;
   dryRun?: boolean;
   signal?: AbortSignal;
 }

@@ -6,12 +6,15 @@
 import http from 'node:http';
 import https from 'node:https';
 import { errorCode, errorMessage } from '../lib/errors.ts';
-import type { Client, List, ListOptions, PatchType, WatchEvent, WatchOptions } from './client.ts';
+import type { Client, List, ListOptions, PatchType, WatchEvent, WatchOptions, WriteOptions } from './client.ts';
 import { apiVersionOf, type Resource } from './resources.ts';
 import { failure, internalError, type Status, StatusError, type StatusReason, serviceUnavailable } from './status.ts';
 import type { KubeObject } from './types.ts';
 
-export type HttpClientOptions = { socketPath: string } | { url: string; ca: string; cert: string; key: string };
+export type HttpClientOptions = ({ socketPath: string } | { url: string; ca: string; cert: string; key: string }) & {
+  /** Owns the fields that are written without a fieldManager. */
+  userAgent?: string;
+};
 
 /** A request without an answer for this long is given up. */
 const silenceMsMax = 60_000;
@@ -157,6 +160,7 @@ function openConnection(options: HttpClientOptions): Connection {
         headers: {
           host: base.host,
           accept: 'application/json',
+          'user-agent': options.userAgent ?? 'kontiki',
           ...(body ? { 'content-type': what.contentType ?? 'application/json', 'content-length': body.length } : {}),
         },
       });
@@ -287,8 +291,8 @@ function selection({ labelSelector, fieldSelector, resourceVersion }: ListOption
   return { labelSelector, fieldSelector, resourceVersion };
 }
 
-function writing({ fieldManager, dryRun }: { fieldManager?: string; dryRun?: boolean }): Record<string, string | undefined> {
-  return { fieldManager, dryRun: dryRun ? 'All' : undefined };
+function writing({ fieldManager, dryRun, force }: WriteOptions): Record<string, string | undefined> {
+  return { fieldManager, dryRun: dryRun ? 'All' : undefined, force: force ? 'true' : undefined };
 }
 
 function queryText(query: Record<string, string | undefined> = {}): string {

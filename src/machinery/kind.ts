@@ -2,6 +2,7 @@
  * What a kind is, as a declaration. One file per kind in api/kinds holds one of these; the generic machinery does the rest:
  * routing, discovery, OpenAPI, storage, watches, patches, tables.
  */
+import type { StructShape } from './apply/shapes.ts';
 import type { FieldError } from './status.ts';
 import type { KubeObject, Scale } from './types.ts';
 
@@ -14,6 +15,8 @@ export interface KindVersion {
   group?: string;
   /** Name of the schema in the generated set, for example `v1.Pod` or `apps.v1.Deployment`. */
   schema: string;
+  /** How its fields are owned, for kinds whose schema is not generated. Left out: as the schema says. */
+  shape?: StructShape;
   /** Leave out when the form is that of the storage version. */
   toStorage?(object: KubeObject): KubeObject;
   fromStorage?(object: KubeObject): KubeObject;

@@ -41,6 +41,10 @@ const listParameters = [
   query('timeoutSeconds', 'integer', 'How long the call may take.'),
   query('watch', 'boolean', 'Send changes as they happen instead of a list.'),
 ];
+const patchParameters = [
+  ...writeParameters,
+  query('force', 'boolean', 'With apply: take over the fields that others own and that this patch would change.'),
+];
 const deleteParameters = [
   dryRun,
   query('gracePeriodSeconds', 'integer', 'Seconds until the object is removed.'),
@@ -87,7 +91,7 @@ function operation({ action, id, parameters = [], requestBody, answer, gvk }: Op
 /** The strategic form needs our schemas, so it is listed for built-in kinds only. */
 function patchBody({ components, version }: Context): Json {
   components.add(metaPatch, { type: 'object', description: 'The body of a patch; its form depends on the content type.' });
-  const types = ['application/json-patch+json', 'application/merge-patch+json'];
+  const types = ['application/apply-patch+yaml', 'application/json-patch+json', 'application/merge-patch+json'];
   if (schema(version.schema)) types.push('application/strategic-merge-patch+json');
   return { content: content(reference(metaPatch), types) };
 }
@@ -126,7 +130,8 @@ function changes(context: Context, id: string, answer: Json, gvk: GroupVersionKi
     item.put = operation({ action: 'put', id: `replace${id}`, parameters, requestBody, answer, gvk });
   }
   if (verbs.has('patch')) {
-    item.patch = operation({ action: 'patch', id: `patch${id}`, parameters, requestBody: patchBody(context), answer, gvk });
+    const requestBody = patchBody(context);
+    item.patch = operation({ action: 'patch', id: `patch${id}`, parameters: patchParameters, requestBody, answer, gvk });
   }
   return item;
 }

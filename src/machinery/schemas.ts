@@ -31,6 +31,8 @@ export interface FieldSchema {
   /** Name of the schema when type is 'object'. */
   ref?: string;
   required?: true;
+  /** A struct inside a struct, without a pointer: Kubernetes' typed objects always hold one. */
+  embedded?: true;
   /** Go's name of a named string type, for error texts. */
   go?: string;
   strategy?: ('merge' | 'replace' | 'retainKeys')[];

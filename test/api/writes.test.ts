@@ -176,13 +176,6 @@ test('a patch is applied again when another write came first, unless it names a 
   assert.is(refused.code, 409);
 });
 
-test('server-side apply is refused in words that help', async () => {
-  const { client } = await testRegistry();
-  const error = await failureOf(client.patch(widgets, 'a', 'apply', {}, inDefault));
-  assert.is(error.code, 415);
-  assert.match(error.message, /without --server-side/);
-});
-
 test('a dry run answers as if, and leaves everything as it was', async () => {
   const { client, store } = await testRegistry();
   const before = store.revision;

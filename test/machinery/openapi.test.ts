@@ -84,8 +84,9 @@ test('paths carry the action and the kind, as kubectl looks them up', () => {
 test('a patch lists its parameters and its forms; the strategic one only for built-in kinds', () => {
   const patch = document('apps/v1').paths!['/apis/apps/v1/namespaces/{namespace}/deployments/{name}']!.patch!;
   const parameters = (patch.parameters as unknown as { name: string; in: string }[]).map(({ name }) => name);
-  assert.equal(parameters, ['dryRun', 'fieldManager', 'fieldValidation']);
+  assert.equal(parameters, ['dryRun', 'fieldManager', 'fieldValidation', 'force']);
   assert.equal(Object.keys(patch.requestBody!.content!), [
+    'application/apply-patch+yaml',
     'application/json-patch+json',
     'application/merge-patch+json',
     'application/strategic-merge-patch+json',

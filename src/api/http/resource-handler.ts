@@ -1,6 +1,7 @@
 /** Requests for resources, after authentication and authorization: from query and body to the registry, and the answer. */
 import type { Readable } from 'node:stream';
 import type { Logger } from '../../lib/logger.ts';
+import { managerOfAgent } from '../../machinery/apply/managers.ts';
 import type { DeleteOptions, PatchType } from '../../machinery/client.ts';
 import type { Verb } from '../../machinery/kind.ts';
 import { badRequest } from '../../machinery/status.ts';
@@ -226,12 +227,20 @@ function listRequest({ query }: Exchange): ListRequest {
   };
 }
 
-function writeOptions({ query }: Exchange): WriteOptions {
+function writeOptions(exchange: Exchange): WriteOptions {
+  const { query } = exchange;
   const fieldValidation = query.get('fieldValidation') || 'Warn';
   if (!['Strict', 'Warn', 'Ignore'].includes(fieldValidation)) {
     throw badRequest(`fieldValidation must be Ignore, Warn or Strict, not ${fieldValidation}`);
   }
-  return { dryRun: isDryRun(query.getAll('dryRun')), fieldValidation: fieldValidation as FieldValidation, warnings: [] };
+  return {
+    dryRun: isDryRun(query.getAll('dryRun')),
+    fieldValidation: fieldValidation as FieldValidation,
+    warnings: [],
+    fieldManager: query.get('fieldManager') || undefined,
+    defaultManager: managerOfAgent(exchange.header('user-agent')),
+    ...(query.get('force') ? { force: isTrue(query.get('force')) } : {}),
+  };
 }
 
 function isDryRun(values: unknown[]): boolean {
