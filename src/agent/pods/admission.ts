@@ -2,6 +2,7 @@
 import type { Node, Pod } from '../../machinery/types.ts';
 import type { Ledger, Shortage } from './ledger.ts';
 import { podRequests } from './needs.ts';
+import { unsupported } from './unsupported.ts';
 
 export interface Refusal {
   reason: string;
@@ -16,12 +17,8 @@ export function admit(pod: Pod, node: Pick<Node, 'metadata'>, ledger: Ledger): R
   if (wanted.some(([key, value]) => labels[key] !== value)) {
     return { reason: 'NodeAffinity', message: 'Pod was rejected: Predicate NodeAffinity failed' };
   }
-  if (spec.shareProcessNamespace) {
-    return {
-      reason: 'UnsupportedOption',
-      message: 'Pod was rejected: spec.shareProcessNamespace is not supported by this version of the agent',
-    };
-  }
+  const refusal = unsupported(spec);
+  if (refusal) return refusal;
   const shortage = ledger.reserve(pod.metadata.uid!, podRequests(spec));
   return shortage && { reason: `OutOf${shortage.resource}`, message: shortageMessage(shortage) };
 }

@@ -2,9 +2,10 @@
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Pod } from '../../machinery/types.ts';
+import { stopPause } from '../runtime/pause.ts';
 import { removeTree } from '../volumes/mounts.ts';
 import { releaseRun } from './container-launch.ts';
-import { containerId, type PodPaths, type PodRecord, podPaths } from './record.ts';
+import { containerId, type PodPaths, type PodRecord, pauseName, podPaths } from './record.ts';
 import type { PodServices } from './services.ts';
 
 /** All but the folder with record and logs. Nothing of the pod may run any more. */
@@ -18,6 +19,10 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
     // A root may have been mounted for a run that was never recorded.
     const next = state?.current ? state.current.attempt + 1 : 0;
     await images.removeRoot(containerId(uid, name, next));
+  }
+  if (pod.spec?.shareProcessNamespace) {
+    const id = containerId(uid, pauseName, 0);
+    await stopPause({ runtime: services.runtime, id, bundle: paths.pause, rootfs: paths.pauseRoot }, record.pause);
   }
   if (record.hadSandbox && !pod.spec?.hostNetwork) await network.detach(uid);
   await removeTree(dirname(paths.netns), executor);
