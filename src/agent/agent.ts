@@ -2,6 +2,7 @@
  * The agent put together: pod workers on the host rooms, the Node, the streams server. Its parts come in, so that a test can
  * give it a cluster in memory and stop and start it in one process.
  */
+import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { abortable } from '../lib/deferred.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -21,6 +22,7 @@ import type { PodEvents, PodServices } from './pods/services.ts';
 import { readBoundingSet } from './runtime/capabilities.ts';
 import { ContainerRuntime } from './runtime/container-runtime.ts';
 import { readHostDevices } from './runtime/host-devices.ts';
+import { SeccompProfiles } from './runtime/seccomp.ts';
 import { StreamsServer } from './streams/server.ts';
 import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from './types.ts';
 import { kubeletVersion, runtimeVersion } from './version.ts';
@@ -77,6 +79,7 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     nodeKnown: (signal) => abortable(keeper.known, signal),
     node: () => keeper.node,
     bounding,
+    seccomp: new SeccompProfiles({ folder: join(options.dataDir, 'seccomp') }),
     hostDevices: () => readHostDevices(),
     machineMemoryBytes: machine.capacity.memoryBytes,
     serviceLinks: (namespace, all) => serviceLinks(links.list(), namespace, all),

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Container, Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
+import { containerCapabilities } from '../runtime/capabilities.ts';
 import { containerCommand } from '../runtime/command.ts';
 import { containerEnvironment } from '../runtime/env.ts';
 import type { FieldValues } from '../runtime/pod-fields.ts';
@@ -196,6 +197,11 @@ async function describe(
   const taken = new Set(own.map(({ destination }) => destination));
   const terminationPath = container.terminationMessagePath ?? defaultTerminationPath;
   const qos = pod.status?.qosClass ?? qosClassOf(pod.spec!);
+  const { add = [], drop = [] } = security.capabilities ?? {};
+  const privileged = security.privileged === true;
+  const capabilities = new Set(containerCapabilities({ privileged, add, drop }, services.bounding));
+  const wanted = security.seccompProfile ?? podSecurity.seccompProfile;
+  const seccomp = privileged ? undefined : await services.seccomp.filter(wanted, capabilities);
   return buildSpec({
     pod,
     container,
@@ -214,6 +220,7 @@ async function describe(
     cgroupsPath: `${context.cgroupParent}/${id}`,
     oomScoreAdj: oomScoreAdjust(qos, containerNeeds(container, 'requests').memoryBytes, services.machineMemoryBytes),
     bounding: services.bounding,
-    hostDevices: security.privileged ? await services.hostDevices() : [],
+    hostDevices: privileged ? await services.hostDevices() : [],
+    ...(seccomp ? { seccomp } : {}),
   });
 }

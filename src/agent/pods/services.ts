@@ -4,6 +4,7 @@ import type { Logger } from '../../lib/logger.ts';
 import type { Client } from '../../machinery/client.ts';
 import type { KubeObject, Node } from '../../machinery/types.ts';
 import type { ContainerRuntime } from '../runtime/container-runtime.ts';
+import type { SeccompProfiles } from '../runtime/seccomp.ts';
 import type { HostDevice } from '../runtime/spec.ts';
 import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from '../types.ts';
 import type { ExitWatch } from './exit-watch.ts';
@@ -37,6 +38,7 @@ export interface PodServices {
   node(): Pick<Node, 'metadata'>;
   /** `CAP_…` names of this process's bounding set. */
   bounding: ReadonlySet<string>;
+  seccomp: SeccompProfiles;
   hostDevices(): Promise<HostDevice[]>;
   machineMemoryBytes: number;
   /** Environment variables that tell of services, for pods of a namespace. */
