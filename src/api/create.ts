@@ -58,7 +58,7 @@ export function planCreation(context: RegistryContext, target: NamedTarget, obje
   kind.setDefaults(object);
   kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true });
   const claims = isServiceKind(kind) ? context.claims.claim(object, undefined) : undefined;
-  const errors: FieldError[] = uniqueErrors(kind.validate(object));
+  const errors: FieldError[] = uniqueErrors(kind.validate(object), kind.validateCreate?.(object) ?? []);
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);
   return {
     next: object,

@@ -13,6 +13,7 @@ import { admitNodeWrite } from './node-restriction.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
 import { checkPreconditions, countGeneration, inheritOwned, newUid } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
+import { planEphemeral } from './pod-ephemeral.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { isServiceKind } from './service-claims.ts';
 import { objectOf } from './stored-objects.ts';
@@ -20,7 +21,7 @@ import { type Plan, writeLoop } from './write-loop.ts';
 
 type Loose = KubeObject & { status?: unknown };
 
-/** Takes over `body`. The subresource may be 'status'. */
+/** Takes over `body`. The subresource may be 'status' or 'ephemeralcontainers'. */
 export async function updateObject(
   context: RegistryContext,
   target: NamedTarget,
@@ -46,6 +47,7 @@ export function planUpdate(context: RegistryContext, target: NamedTarget, record
   const current = objectOf(record);
   checkPreconditions(current, target.resolved.kind, next.metadata);
   inheritOwned(next, current);
+  if (target.subresource === 'ephemeralcontainers') return planEphemeral(target, current, next);
   return target.subresource === 'status' ? planStatus(context, target, current, next) : planMain(context, target, current, next);
 }
 

@@ -22,6 +22,7 @@ import { ContainerWaiting } from './container-waiting.ts';
 import type { ImagePuller } from './image-puller.ts';
 import { containerCgroupLimits, containerNeeds, oomScoreAdjust } from './needs.ts';
 import type { PodObjects } from './objects.ts';
+import { ephemeralOf } from './pod-context.ts';
 import { credentialsFor } from './pull-secrets.ts';
 import { type ContainerRun, containerId, type PodPaths, type PodRecord } from './record.ts';
 import { hostnameOf, namespacesOf, podMounts } from './sandbox.ts';
@@ -43,14 +44,16 @@ export interface LaunchContext {
 }
 
 const configRetryMs = 10_000;
+const targetRetryMs = 1_000;
 const defaultTerminationPath = '/dev/termination-log';
 /** The exit code of a container that could not be started. */
 const startErrorCode = 128;
 
 /** `spec.containers{name}`, for events. */
 export function fieldPathOf(pod: Pod, container: string): string {
-  const init = pod.spec?.initContainers?.some(({ name }) => name === container);
-  return `spec.${init ? 'initContainers' : 'containers'}{${container}}`;
+  const lists = ['initContainers', 'ephemeralContainers'] as const;
+  const list = lists.find((candidate) => pod.spec?.[candidate]?.some(({ name }) => name === container));
+  return `spec.${list ?? 'containers'}{${container}}`;
 }
 
 /** NAME_NAMESPACE(UID), as in messages. */
@@ -210,7 +213,7 @@ async function describe(
     env: variables,
     cwd: container.workingDir || image.config.workingDir,
     user,
-    namespaces: namespacesOf(pod, paths),
+    namespaces: { ...namespacesOf(pod, paths), ...targetNamespace(context, container) },
     mounts: [
       ...podMounts(pod, paths, taken, security.readOnlyRootFilesystem === true),
       ...own,
@@ -223,4 +226,14 @@ async function describe(
     hostDevices: privileged ? await services.hostDevices() : [],
     ...(seccomp ? { seccomp } : {}),
   });
+}
+
+/** A container for debugging may see the processes of another; in a shared process namespace it does anyway. */
+function targetNamespace({ pod, record, services }: LaunchContext, { name }: Container): { pid?: string } {
+  const target = ephemeralOf(pod.spec).find((container) => container.name === name)?.targetContainerName;
+  if (!target || pod.spec?.shareProcessNamespace || pod.spec?.hostPID) return {};
+  const run = record.containers[target]?.current;
+  if (run?.state === 'running') return { pid: `/proc/${run.pid}/ns/pid` };
+  const message = `unable to find target container "${target}": it does not run`;
+  throw new ContainerWaiting('CreateContainerError', message, services.clock.wallMs() + targetRetryMs);
 }

@@ -9,7 +9,7 @@ import { rotateLog } from './log-rotation.ts';
 import type { PodObjects } from './objects.ts';
 import { RunObserver } from './observe.ts';
 import { type PodPlan, restartPolicyOf, type Waiting } from './plan.ts';
-import { addressOf, containersOf, fieldValuesOf, type PodContext } from './pod-context.ts';
+import { addressOf, containersOf, ephemeralOf, fieldValuesOf, type PodContext } from './pod-context.ts';
 import { PodProbes } from './probes.ts';
 import type { ContainerRun } from './record.ts';
 import { ContainerStopper } from './stop.ts';
@@ -163,7 +163,7 @@ export class ContainerRuns {
       const run = this.#current(container);
       if (run && run.state !== 'exited') await this.#stop(container, run);
     };
-    await Promise.all(spec.containers.map(stop));
+    await Promise.all([...spec.containers, ...ephemeralOf(spec)].map(stop));
     for (const container of (spec.initContainers ?? []).toReversed()) await stop(container);
   }
 

@@ -5,6 +5,7 @@ import type { Pod } from '../../machinery/types.ts';
 import { stopPause } from '../runtime/pause.ts';
 import { removeTree } from '../volumes/mounts.ts';
 import { releaseRun } from './container-launch.ts';
+import { containersOf } from './pod-context.ts';
 import { containerId, type PodPaths, type PodRecord, pauseName, podPaths } from './record.ts';
 import type { PodServices } from './services.ts';
 
@@ -12,8 +13,7 @@ import type { PodServices } from './services.ts';
 export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPaths, record: PodRecord): Promise<void> {
   const { network, cgroups, executor, images } = services;
   const uid = pod.metadata.uid!;
-  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
-  for (const { name } of containers) {
+  for (const { name } of containersOf(pod)) {
     const state = record.containers[name];
     for (const run of [state?.last, state?.current]) if (run) await releaseRun({ services, paths }, name, run);
     // A root may have been mounted for a run that was never recorded.

@@ -120,6 +120,7 @@ export class PodWorker implements PodContext {
   /** The pod as the API has it now. */
   update(pod: Pod): void {
     this.#pod = pod;
+    this.#objects.extend(pod);
     this.#writer.observe(pod);
     if (this.#terminating) this.#interrupt('the pod is being deleted');
     // Labels and annotations may be in files.

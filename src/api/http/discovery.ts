@@ -14,6 +14,7 @@ interface SubresourceForm {
   verbs: string[];
 }
 
+const readWrite: string[] = ['get', 'patch', 'update'];
 const stream: string[] = ['create', 'get'];
 const subresourceForms: Record<string, SubresourceForm> = {
   scale: { kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
@@ -25,7 +26,7 @@ const subresourceForms: Record<string, SubresourceForm> = {
 };
 
 function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
-  const own = { status: ['get', 'patch', 'update'], finalize: ['update'], log: ['get'] }[name];
+  const own = { status: readWrite, ephemeralcontainers: readWrite, finalize: ['update'], log: ['get'] }[name];
   return subresourceForms[name] ?? { kind: kind.kind, verbs: own ?? ['get'] };
 }
 

@@ -1,0 +1,22 @@
+/** `pods/NAME/ephemeralcontainers`: adds containers for debugging to a pod that runs. Nothing else of the pod changes. */
+import type { KubeObject, Pod } from '../machinery/types.ts';
+import { invalidObject, uniqueErrors } from './field-errors.ts';
+import { validateEphemeralUpdate } from './kinds/ephemeral-validation.ts';
+import { admitNodeWrite } from './node-restriction.ts';
+import { countGeneration } from './object-metadata.ts';
+import type { NamedTarget } from './registry-types.ts';
+import type { Plan } from './write-loop.ts';
+
+/** The write that gives the pod the list in `given`. StatusError 422 when it is more than an addition. */
+export function planEphemeral(target: NamedTarget, current: KubeObject, given: KubeObject): Plan {
+  const { kind } = target.resolved;
+  const next = structuredClone(current) as Pod;
+  next.spec!.ephemeralContainers = structuredClone((given as Pod).spec?.ephemeralContainers ?? []);
+  if (!next.spec!.ephemeralContainers.length) delete next.spec!.ephemeralContainers;
+  admitNodeWrite({ user: target.user, kind, verb: 'update', next, previous: current });
+  kind.setDefaults(next);
+  countGeneration(next, current, kind);
+  const errors = uniqueErrors(validateEphemeralUpdate(next, current as Pod));
+  if (errors.length > 0) throw invalidObject(kind, target.name, errors);
+  return { next };
+}
