@@ -14,6 +14,7 @@ import type { Machine } from './host/machine.ts';
 import { NodeKeeper } from './node-status/node-keeper.ts';
 import { allocatableOf } from './node-status/node-object.ts';
 import { ExitWatch } from './pods/exit-watch.ts';
+import { HostPorts } from './pods/host-ports.ts';
 import { Ledger } from './pods/ledger.ts';
 import { Objects } from './pods/objects.ts';
 import { PodManager } from './pods/pod-manager.ts';
@@ -52,6 +53,7 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
   const { options, client, clock, random, logger, machine, executor, cgroups, images, network } = parts;
   const stopping = new AbortController();
   const ledger = new Ledger(allocatableOf(machine.capacity, options.systemReserved));
+  const hostPorts = new HostPorts(network);
   const runtime = new ContainerRuntime({ executor, cgroups, runtime: options.runtime, dataDir: options.dataDir });
   const keeper = new NodeKeeper({
     client,
@@ -62,7 +64,10 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     clock,
     random,
     logger,
-    onNetworkStarted: () => network.sweep(manager.podUids()),
+    onNetworkStarted: async () => {
+      await network.sweep(manager.podUids());
+      await hostPorts.start();
+    },
     runtimeVersion,
     kubeletVersion,
   });
@@ -76,6 +81,7 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     exits,
     objects: new Objects({ client, clock, random, logger }),
     ledger,
+    hostPorts,
     nodeKnown: (signal) => abortable(keeper.known, signal),
     node: () => keeper.node,
     bounding,

@@ -99,7 +99,10 @@ export class PodGround {
     record.ip = undefined;
     await save();
     await ensureSandbox(pod, paths, options.nodeName, executor);
-    if (!pod.spec?.hostNetwork) record.ip = (await network.attach(uid, paths.netns)).ip;
+    if (!pod.spec?.hostNetwork) {
+      record.ip = (await network.attach(uid, paths.netns)).ip;
+      await services.hostPorts.lead(uid, record.ip);
+    }
     await writePodFiles(pod, paths, options.nodeName, addressOf(this.#context));
     if (pod.spec?.shareProcessNamespace) await this.#startPause(pod);
     this.#ready = true;

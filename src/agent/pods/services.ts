@@ -8,6 +8,7 @@ import type { SeccompProfiles } from '../runtime/seccomp.ts';
 import type { HostDevice } from '../runtime/spec.ts';
 import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from '../types.ts';
 import type { ExitWatch } from './exit-watch.ts';
+import type { HostPorts } from './host-ports.ts';
 import type { Ledger } from './ledger.ts';
 import type { Objects } from './objects.ts';
 
@@ -32,6 +33,7 @@ export interface PodServices {
   exits: ExitWatch;
   objects: Objects;
   ledger: Ledger;
+  hostPorts: HostPorts;
   /** Resolves when this machine's Node has been seen once. */
   nodeKnown(signal: AbortSignal): Promise<void>;
   /** This machine's Node as last seen. */

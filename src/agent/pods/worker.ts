@@ -69,6 +69,7 @@ export class PodWorker implements PodContext {
     this.#adopted = record !== undefined;
     const startTime = timestamp(services.clock.wallMs());
     this.record = record ?? { version: 1, pod, startTime, hadSandbox: false, containers: {}, ended: false };
+    if (record && !record.ended) services.hostPorts.adopt(pod, record.ip);
     this.paths = podPaths(services.options.dataDir, this.uid);
     this.#file = new RecordFile(this.paths.state, this.record);
     const { client, clock, logger } = services;
@@ -232,7 +233,7 @@ export class PodWorker implements PodContext {
     }
     // Labels that people gave the Node decide too.
     await services.nodeKnown(this.#work.signal);
-    const refusal = admit(this.#pod, services.node(), services.ledger);
+    const refusal = admit(this.#pod, services.node(), services.ledger, services.hostPorts);
     if (refusal) {
       services.events.record(this.#pod, 'Warning', refusal.reason, refusal.message);
       record.failed = refusal;
@@ -286,6 +287,7 @@ export class PodWorker implements PodContext {
     this.#runs.probes.stopAll();
     this.record.ended = true;
     this.services.ledger.release(this.uid);
+    await this.services.hostPorts.release(this.uid);
     this.#objects.release();
     await this.save();
     this.publish();

@@ -1,5 +1,5 @@
 /** Points for what the pod would like: its siblings elsewhere, labels it prefers, taints it avoids, images that are there. */
-import { matchesTerm } from '../filters/node-affinity.ts';
+import { matchesTerm } from '../../machinery/node-affinity.ts';
 import { tolerates } from '../filters/tolerations.ts';
 import type { Score } from '../types.ts';
 
