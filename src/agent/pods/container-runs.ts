@@ -35,6 +35,9 @@ interface StopRequest {
   graceSeconds?: number;
 }
 
+/** An evicted pod has to go soon. */
+const evictionStop: StopRequest = { graceSeconds: 1 };
+
 export class ContainerRuns {
   readonly probes: PodProbes;
   readonly #options: ContainerRunsOptions;
@@ -146,7 +149,7 @@ export class ContainerRuns {
       const container = containersOf(this.#context.pod()).find(({ name }) => name === action.container)!;
       if (action.type === 'stop') {
         const run = this.#current(container);
-        if (run) await this.#stop(container, run);
+        if (run) await this.#stop(container, run, this.#context.record.failed?.reason === 'Evicted' ? evictionStop : {});
         acted = true;
       } else if ((this.#retryAtMs.get(container.name) ?? 0) <= nowMs) {
         acted = (await this.#start(container, action.attempt, signal)) || acted;

@@ -14,6 +14,7 @@ import { removeTree } from '../volumes/mounts.ts';
 import { admit } from './admission.ts';
 import { podLabel } from './container-launch.ts';
 import { ContainerRuns } from './container-runs.ts';
+import { Evictor } from './eviction.ts';
 import { PodGround } from './ground.ts';
 import { podRequests } from './needs.ts';
 import type { PodObjects } from './objects.ts';
@@ -51,6 +52,7 @@ export class PodWorker implements PodContext {
   readonly #writer: StatusWriter;
   readonly #objects: PodObjects;
   readonly #ground: PodGround;
+  readonly #evictor: Evictor;
   readonly #runs: ContainerRuns;
   #pod: Pod;
   /** The API no longer has the pod. */
@@ -80,6 +82,11 @@ export class PodWorker implements PodContext {
       this.waker.wake();
     });
     this.#ground = new PodGround(this, this.#objects);
+    this.#evictor = new Evictor(this, {
+      volumes: this.#ground.volumes,
+      mayEvict: () => !this.#terminating && !this.record.ended && !this.record.failed,
+      signal: this.#stop.signal,
+    });
     this.#runs = new ContainerRuns({
       context: this,
       ground: this.#ground,
@@ -203,6 +210,7 @@ export class PodWorker implements PodContext {
     this.publish();
     if (this.#runs.due(plan)) await this.#ground.prepare(this.#work.signal);
     else if (objectsChanged && this.#ground.ready) await this.#ground.volumes.refresh(this.#pod);
+    if (this.#ground.ready) this.#evictor.begin();
     const acted = await this.#runs.act(plan, this.#work.signal);
     this.publish();
     if (acted) return clock.wallMs();
@@ -283,6 +291,7 @@ export class PodWorker implements PodContext {
 
   /** Nothing runs any more: gives back all but the logs, and says so. */
   async #end(): Promise<void> {
+    this.#evictor.end();
     await this.#ground.remove();
     this.#runs.probes.stopAll();
     this.record.ended = true;
