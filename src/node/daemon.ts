@@ -1,13 +1,11 @@
 /** The composition root of one machine: starts everything in order, stops it in reverse. */
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import type { AgentOptions } from '../agent/types.ts';
 import { createApi } from '../api/index.ts';
 import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
 import type { ConsensusStatus } from '../consensus/types.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { errorCode } from '../lib/errors.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { quantityMilli, quantityValue } from '../machinery/quantity.ts';
@@ -15,6 +13,7 @@ import { Decisions } from '../scheduler/index.ts';
 import { Store } from '../store/index.ts';
 import { StreamConnector } from './agent-connector.ts';
 import { AgentProcess } from './agent-process.ts';
+import { announceAway, announceBack, awayUntilMs } from './away.ts';
 import { type AuthorityRecord, decodeRecord, type MemberRecord, memberPrefix, type SettingsRecord } from './cluster-records.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
@@ -26,9 +25,12 @@ import { HealthTable } from './health-table.ts';
 import { type Identity, openIdentity, saveIdentity } from './identity.ts';
 import { JoinService, joinCluster } from './join.ts';
 import { Leadership } from './leadership.ts';
+import { releaseLock, takeLock } from './machine-lock.ts';
 import type { Member } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
 import { issueCertificate, kubeconfig } from './pki.ts';
+import { SnapshotSource } from './recovery/backup.ts';
+import { finishStaging } from './recovery/staging.ts';
 
 export interface DaemonOptions {
   config: NodeConfig;
@@ -51,12 +53,13 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
   const clock = systemClock;
   const logger = createLogger('node', config.log.level).child({ node: config.nodeName });
   const paths = pathsOf(config.dataDir);
-  const identity = await openIdentity(config.dataDir, paths, config.nodeName);
   takeLock(paths);
+  finishStaging(config.dataDir);
+  const identity = await openIdentity(config.dataDir, paths, config.nodeName);
 
   const stopping = new AbortController();
   const store = await Store.open({ dir: paths.store, onFailure: (error) => onFatal(error.message) });
-  const health = new HealthTable();
+  const health = new HealthTable((nodeName) => (awayUntilMs(store, nodeName) ?? 0) > clock.wallMs());
   let status: ConsensusStatus | undefined;
   let leadership: Leadership | undefined;
 
@@ -133,10 +136,11 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
 
   const agent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
   agent.start();
-  const control = controlServer({ peer, joinService, authority, config, store, agent, clock, logger });
+  const snapshots = new SnapshotSource({ store, cluster: clusterStore, nodeName: config.nodeName, peer: identity.id, clock });
+  const control = controlServer({ peer, joinService, authority, config, store, snapshots, agent, clock, logger });
   await control.listen(paths.controlSocket);
   store.onDurable((position) => peer.setDurable(position));
-  refreshMember(clusterStore, self, stopping.signal).catch((error: unknown) => {
+  announcePresence(clusterStore, self, stopping.signal).catch((error: unknown) => {
     logger.warn({ error }, 'this machine could not refresh its own record; the others use the addresses that they know');
   });
   logger.info({ peer: identity.id, api: config.api.port }, 'the daemon is ready');
@@ -145,6 +149,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     async stop() {
       logger.info({}, 'stopping; containers go on');
       stopping.abort(new NodeError('Stopped', 'the daemon is stopping'));
+      await sayGoodbye(clusterStore, config.nodeName, clock, logger);
       await handOver(peer, logger);
       await leadership.stop();
       await agent.stop();
@@ -152,7 +157,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
       await api.close();
       await peer.stop();
       await store.close();
-      rmSync(paths.lock, { force: true });
+      releaseLock(paths);
     },
   };
 }
@@ -295,11 +300,12 @@ function controlServer(context: {
   authority: AuthorityRecord;
   config: NodeConfig;
   store: Store;
+  snapshots: SnapshotSource;
   agent: AgentProcess;
   clock: Clock;
   logger: Logger;
 }): ControlServer {
-  const { peer, joinService, authority, config, store, agent, clock, logger } = context;
+  const { peer, joinService, authority, config, store, snapshots, agent, clock, logger } = context;
   return new ControlServer(
     {
       'GET /status': async () => ({
@@ -311,6 +317,7 @@ function controlServer(context: {
         consensus: await peer.call('status', null),
       }),
       'GET /members': async () => store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value)),
+      'POST /snapshot': () => snapshots.open(),
       'POST /tokens': async (body) => {
         const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
         return { token: await joinService.issueToken(ttlMs) };
@@ -324,6 +331,20 @@ function controlServer(context: {
   );
 }
 
+async function announcePresence(store: ReplicatedStore, self: MemberRecord, signal: AbortSignal): Promise<void> {
+  await announceBack(store, self.nodeName, signal);
+  await refreshMember(store, self, signal);
+}
+
+/** Without a quorum nobody can be told: then the silence is judged as any other. */
+async function sayGoodbye(store: ReplicatedStore, nodeName: string, clock: Clock, logger: Logger): Promise<void> {
+  try {
+    await announceAway(store, nodeName, clock, AbortSignal.timeout(2_000));
+  } catch (error) {
+    logger.warn({ error }, 'the others could not be told that this daemon stops');
+  }
+}
+
 /** A leader that stops gives its office to the most advanced other voter first, so that nobody waits for an election. */
 async function handOver(peer: PeerThread, logger: Logger): Promise<void> {
   try {
@@ -334,24 +355,5 @@ async function handOver(peer: PeerThread, logger: Logger): Promise<void> {
     if (best) await peer.call('transferLeadership', best, AbortSignal.timeout(2_000));
   } catch (error) {
     logger.warn({ error }, 'leadership was not handed over; the others will elect a leader');
-  }
-}
-
-/** One daemon for each data folder. Throws NodeError 'AlreadyRunning'. */
-function takeLock(paths: NodePaths): void {
-  const holder = Number(readIfExists(paths.lock) ?? 0);
-  if (holder > 0 && holder !== process.pid && isKontiki(holder)) {
-    throw new NodeError('AlreadyRunning', `a daemon already runs here (process ${holder}); stop it first: kill ${holder}`);
-  }
-  writeDurably(paths.lock, String(process.pid));
-}
-
-/** A process id may have been given to another program since. */
-function isKontiki(pid: number): boolean {
-  try {
-    return (readIfExists(`/proc/${pid}/cmdline`) ?? '').split('\0').includes('up');
-  } catch (error) {
-    if (errorCode(error) === 'ESRCH') return false;
-    throw error;
   }
 }
