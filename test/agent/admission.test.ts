@@ -50,6 +50,9 @@ test('a port of the machine is held by one pod at a time', async () => {
   assert.is(take(portsOf('udp', { ...port, protocol: 'UDP' })), undefined);
   assert.is(take(portsOf('one', { ...port, hostPort: 9, hostIP: '10.0.0.1' })), undefined);
   assert.is(take(portsOf('two', { ...port, hostPort: 9, hostIP: '10.0.0.2' })), undefined);
+  const far = { ...port, hostPort: 10, hostIP: 'fd00::1' };
+  assert.match(take(portsOf('six', far))?.message ?? '', 'spec.containers[0].ports: hostIP fd00::1 is not supported');
+  assert.is(take(portsOf('any', { ...far, hostIP: '::' })), undefined);
   await hostPorts.release('a');
   assert.is(take(portsOf('b', port)), undefined);
 });

@@ -15,13 +15,16 @@ interface Held {
 
 const protocols = { TCP: 'tcp', UDP: 'udp', SCTP: 'sctp' } as const;
 
+/** As `hostIP`: all addresses of the machine. */
+export const everyAddress: ReadonlySet<string> = new Set(['', '0.0.0.0', '::']);
+
 /** The ports of the machine that a pod asks for. Pure. */
 export function hostPortsOf(pod: Pod): Port[] {
   const containers = [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])];
   return containers.flatMap(({ ports = [] }) =>
     ports.flatMap(({ hostPort, hostIP, containerPort, protocol }) => {
       if (!hostPort) return [];
-      const hostIp = hostIP && hostIP !== '0.0.0.0' ? { hostIp: hostIP } : {};
+      const hostIp = hostIP && !everyAddress.has(hostIP) ? { hostIp: hostIP } : {};
       return [{ protocol: protocols[protocol as 'TCP'] ?? 'tcp', hostPort, port: containerPort, ...hostIp }];
     }),
   );

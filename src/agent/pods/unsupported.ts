@@ -2,10 +2,12 @@
  * What a pod asks that this agent or this machine cannot give. Said at once and in words, instead of running the pod without
  * it: a pod that believes itself confined, or to have a device, must not run when it is not so.
  */
+import { isIPv4 } from 'node:net';
 import type { Container, PodSpec } from '../../machinery/types.ts';
 import { kernelSecurity } from '../runtime/kernel-security.ts';
 import { pauseSupported } from '../runtime/pause.ts';
 import type { Refusal } from './admission.ts';
+import { everyAddress } from './host-ports.ts';
 
 /** Machine facts; a test gives its own. */
 export interface Abilities {
@@ -41,6 +43,10 @@ export function unsupported(spec: PodSpec, abilities: Abilities = machineAbiliti
   if (spec.os?.name === 'windows') {
     return refusal('PodOSNotSupported', "Failed to admit pod as the OS field doesn't match node OS");
   }
+  // The pod network knows no others, and one such rule would keep all rules from being written.
+  const ports = containers.flatMap(([at, { ports = [] }]) => ports.map((port) => ({ at, port })));
+  const address = ports.find(({ port: { hostPort, hostIP = '' } }) => hostPort && !everyAddress.has(hostIP) && !isIPv4(hostIP));
+  if (address) return option(`${address.at}.ports: hostIP ${address.port.hostIP}`);
   const devices = containers.find(([, { volumeDevices }]) => volumeDevices?.length);
   return devices && option(`${devices[0]}.volumeDevices`);
 }
