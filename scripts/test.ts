@@ -29,6 +29,7 @@ const suites: Suite[] = [
   ...['host', 'images', 'network', 'agent'].map((name) => uvu(name)),
   uvu('recovery'),
   uvu('cluster', 15),
+  uvu('membership', 4),
   uvu('chaos', 15),
 ];
 

@@ -8,6 +8,7 @@ import { admitNodeWrite } from './node-restriction.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
 import { generateName, newUid, stampNew } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
+import { admitPriorityClass } from './priority-classes.ts';
 import type { NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
 import { isServiceKind } from './service-claims.ts';
 import { type Plan, writeLoop } from './write-loop.ts';
@@ -56,7 +57,8 @@ export function planCreation(context: RegistryContext, target: NamedTarget, obje
   admitNodeWrite({ user: target.user, kind, verb: 'create', next: object, previous: undefined });
   stampNew(object, kind, { uid, wallMs });
   kind.setDefaults(object);
-  kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true });
+  kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true, user: target.user });
+  admitPriorityClass(context, kind, object);
   const claims = isServiceKind(kind) ? context.claims.claim(object, undefined) : undefined;
   const errors: FieldError[] = uniqueErrors(kind.validate(object), kind.validateCreate?.(object) ?? []);
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);

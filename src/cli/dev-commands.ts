@@ -9,7 +9,7 @@ import { nodes } from '../machinery/resources.ts';
 import { pathsOf } from '../node/config.ts';
 import { CliError } from './errors.ts';
 import { type BalancerOptions, runBalancer } from './lab/balancer.ts';
-import { createLab, destroyLab, kubeconfigOf, startPeer, statusOf, statusWhenReady, stopPeer } from './lab/lab.ts';
+import { createLab, destroyLab, kubeconfigOf, movePeer, startPeer, statusOf, statusWhenReady, stopPeer } from './lab/lab.ts';
 import { LabNetwork } from './lab/network.ts';
 import { isAlive, type LabPeer, type LabState, labDirDefault, labExists, peerOf, pidOf, readLab } from './lab/state.ts';
 import { importImage } from './machine-commands.ts';
@@ -41,12 +41,22 @@ export function addDevCommands(program: Command): void {
   command('stop <peer>', 'stop a peer cleanly; its containers go on').action(async (peer: string, { dir }: DirOption) => {
     await stopPeer(peerOf(readLab(dir), peer), 'SIGTERM');
   });
-  command('start <peer>', 'start a peer that was stopped or killed').action(async (name: string, { dir }: DirOption) => {
+  command('start <peer>', 'start a peer that was stopped or killed')
+    .option('--join <address>', 'as for kontiki up')
+    .option('--token <token>', 'as for kontiki up')
+    .action(async (name: string, { dir, join, token }: DirOption & { join?: string; token?: string }) => {
+      const state = readLab(dir);
+      const peer = peerOf(state, name);
+      if (isAlive(peer)) throw new CliError('Usage', `${peer.name} already runs (process ${pidOf(peer)})`);
+      startPeer(state, peer, [...(join ? ['--join', join] : []), ...(token ? ['--token', token] : [])]);
+      await statusWhenReady(peer);
+    });
+  command(
+    'move <peer> <address>',
+    'give a stopped peer another address in 10.77.0.0/24; the load balancer keeps the old one',
+  ).action(async (name: string, address: string, { dir }: DirOption) => {
     const state = readLab(dir);
-    const peer = peerOf(state, name);
-    if (isAlive(peer)) throw new CliError('Usage', `${peer.name} already runs (process ${pidOf(peer)})`);
-    startPeer(state, peer);
-    await statusWhenReady(peer);
+    await movePeer(state, peerOf(state, name), address);
   });
   command('pause <peer>', 'freeze the daemon and agent of a peer').action((peer: string, { dir }: DirOption) =>
     signalTree(dir, peer, 'SIGSTOP'),

@@ -4,7 +4,8 @@ import { stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import type { Command } from 'commander';
 import { createLogger } from '../lib/logger.ts';
-import { loadConfig, pathsOf } from '../node/config.ts';
+import { loadConfig, type NodePaths, pathsOf } from '../node/config.ts';
+import { readIdentity, removedMessage } from '../node/identity.ts';
 import { resetMachine } from '../node/machine-reset.ts';
 import { callDaemon } from './control-client.ts';
 import { CliError } from './errors.ts';
@@ -14,25 +15,13 @@ export function addMachineCommands(program: Command): void {
     .command('up')
     .description('run the daemon of this machine in the foreground; the first machine founds the cluster')
     .option('--config <file>', 'configuration, see cluster-config/')
-    .option('--join <address>', 'host:port of any peer of the cluster to join; only for the first start')
-    .option('--token <token>', 'join token, from: kontiki token create')
+    .option('--join <address>', 'host:port of any peer of the cluster; on a member only a hint, when all addresses have changed')
+    .option('--token <token>', 'join token for the first start, from: kontiki token create')
     .action(up);
 
   withConfig(program.command('status').description('show what the daemon of this machine knows')).action(async ({ config }) => {
-    print(await callDaemon(socketOf(config), 'GET', '/status'));
+    print(await status(pathsOf(loadConfig(config).dataDir)));
   });
-  withConfig(program.command('members').description('show the machines of the cluster')).action(async ({ config }) => {
-    print(await callDaemon(socketOf(config), 'GET', '/members'));
-  });
-  const token = program.command('token').description('join tokens');
-  withConfig(token.command('create').description('print a token with which one or more machines can join'))
-    .option('--ttl <minutes>', 'how long it is good', '60')
-    .action(async ({ config, ttl }) => {
-      const minutes = Number(ttl);
-      if (!(minutes > 0 && minutes <= 525_600)) throw new CliError('Usage', '--ttl must be a number of minutes from 1 to 525600');
-      const answer = await callDaemon<{ token: string }>(socketOf(config), 'POST', '/tokens', { ttlMs: minutes * 60_000 });
-      process.stdout.write(`${answer.token}\n`);
-    });
   withConfig(program.command('kubeconfig').description("print a new administrator's kubeconfig"))
     .option('--server <url>', 'the API as its user will reach it')
     .action(async ({ config, server }) => {
@@ -52,18 +41,22 @@ export function addMachineCommands(program: Command): void {
 
 async function up(options: { config?: string; join?: string; token?: string }): Promise<void> {
   if (process.getuid?.() !== 0) throw new CliError('NotRoot', 'the daemon makes namespaces and cgroups: run it as root');
-  if ((options.join === undefined) !== (options.token === undefined)) {
-    throw new CliError('Usage', '--join and --token belong together');
+  if (options.token !== undefined && options.join === undefined) {
+    throw new CliError('Usage', '--token needs --join: the address of a peer of the cluster');
   }
   const config = loadConfig(options.config);
   const { startDaemon } = await import('../node/daemon.ts');
   const logger = createLogger('node', config.log.level);
   const daemon = await startDaemon({
     config,
-    ...(options.join && options.token ? { join: { address: options.join, token: options.token } } : {}),
+    ...(options.join ? { join: { address: options.join, ...(options.token ? { token: options.token } : {}) } } : {}),
     onFatal(message) {
       logger.error({ reason: message }, 'the daemon cannot go on and ends; containers go on');
       process.exit(70);
+    },
+    onRemoved(message) {
+      logger.error({ reason: message }, 'the daemon ends; so have the containers');
+      process.exit(0);
     },
   });
   const stop = () => {
@@ -77,6 +70,17 @@ async function up(options: { config?: string; join?: string; token?: string }): 
   };
   process.once('SIGTERM', stop);
   process.once('SIGINT', stop);
+}
+
+/** The daemon's own words; of a machine that was removed, and whose daemon has ended, what its data folder says. */
+async function status(paths: NodePaths): Promise<unknown> {
+  try {
+    return await callDaemon(paths.controlSocket, 'GET', '/status');
+  } catch (error) {
+    const identity = error instanceof CliError && error.code === 'DaemonNotRunning' ? readIdentity(paths) : undefined;
+    if (!identity?.removed) throw error;
+    return { nodeName: identity.nodeName, removed: true, message: removedMessage(identity.nodeName) };
+  }
 }
 
 /** Sends an archive to an agent. */
@@ -108,14 +112,14 @@ export async function importImage(agentSocket: string, file: string): Promise<un
   });
 }
 
-function withConfig(command: Command): Command {
+export function withConfig(command: Command): Command {
   return command.option('--config <file>', "the daemon's configuration");
 }
 
-function socketOf(config: string | undefined): string {
+export function socketOf(config: string | undefined): string {
   return pathsOf(loadConfig(config).dataDir).controlSocket;
 }
 
-function print(value: unknown): void {
+export function print(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 }

@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { errorMessage } from '../lib/errors.ts';
 import { addDevCommands } from './dev-commands.ts';
 import { addMachineCommands } from './machine-commands.ts';
+import { addMemberCommands } from './member-commands.ts';
 import { addRecoveryCommands } from './recovery-commands.ts';
 
 const program = new Command('kontiki')
@@ -10,6 +11,7 @@ const program = new Command('kontiki')
   .version('0.1.0');
 addMachineCommands(program);
 addRecoveryCommands(program);
+addMemberCommands(program);
 addDevCommands(program);
 
 try {

@@ -1,5 +1,10 @@
 /** What the cluster keeps about itself in the replicated store, beside the Kubernetes objects. */
 
+/**
+ * What an administrator wants of a machine: a place among the voters, none, or that it leaves; 'auto' lets the leader choose.
+ */
+export type Wanted = 'auto' | 'voter' | 'learner' | 'gone';
+
 /** A machine that was admitted. Key: memberKey(id). */
 export interface MemberRecord {
   id: string;
@@ -8,6 +13,10 @@ export interface MemberRecord {
   addresses: string[];
   apiAddress: string;
   apiPort: number;
+  /** Counts the starts of its daemon. */
+  incarnation?: number;
+  /** Left out: 'auto'. */
+  wanted?: Wanted;
 }
 
 /** The cluster's own certificate authority. Key: authorityKey. */
@@ -36,6 +45,8 @@ export interface SettingsRecord {
 
 export const memberPrefix = '/kontiki/members/';
 export const memberKey = (id: string) => `${memberPrefix}${id}`;
+/** Holds the id of the one member with this name. */
+export const nodeNameKey = (nodeName: string) => `/kontiki/node-names/${nodeName}`;
 export const authorityKey = '/kontiki/authority';
 export const tokenPrefix = '/kontiki/tokens/';
 export const tokenKey = (id: string) => `${tokenPrefix}${id}`;

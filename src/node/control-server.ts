@@ -12,8 +12,11 @@ import type { Logger } from '../lib/logger.ts';
 
 const bodyBytesMax = 64 * 1024;
 
-/** Handlers by `METHOD /path`; the body is parsed JSON or undefined. The answer is JSON, or bytes when it is async iterable. */
-export type ControlRoutes = Record<string, (body: unknown) => Promise<unknown>>;
+/**
+ * Handlers by `METHOD /path`; the body is parsed JSON or undefined, the signal aborts when the caller has gone. The answer is JSON,
+ * or bytes when it is async iterable.
+ */
+export type ControlRoutes = Record<string, (body: unknown, signal: AbortSignal) => Promise<unknown>>;
 
 export class ControlServer {
   readonly #server: Server;
@@ -46,10 +49,12 @@ export class ControlServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const name = `${request.method} ${request.url}`;
+    const gone = new AbortController();
+    response.once('close', () => gone.abort(new Error('the caller has gone')));
     try {
       const route = this.#routes[name];
       if (!route) return send(response, 404, { error: `no such call: ${name}` });
-      const answer = await route(await readBody(request));
+      const answer = await route(await readBody(request), gone.signal);
       if (isByteStream(answer)) await sendBytes(response, answer);
       else send(response, 200, answer ?? {});
     } catch (error) {

@@ -17,27 +17,34 @@ import { announceAway, announceBack, awayUntilMs } from './away.ts';
 import { type AuthorityRecord, decodeRecord, type MemberRecord, memberPrefix, type SettingsRecord } from './cluster-records.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
-import { ControlServer } from './control-server.ts';
+import { type ControlRoutes, ControlServer } from './control-server.ts';
+import { depart } from './departure.ts';
 import { readIfExists, writeDurably } from './durable-file.ts';
 import { NodeError } from './errors.ts';
 import { awaitFoundation, foundCluster, refreshMember } from './founding.ts';
 import { HealthTable } from './health-table.ts';
 import { type Identity, openIdentity, saveIdentity } from './identity.ts';
-import { JoinService, joinCluster } from './join.ts';
+import { JoinService, joinCluster, multiaddrOf } from './join.ts';
 import { Leadership } from './leadership.ts';
 import { releaseLock, takeLock } from './machine-lock.ts';
+import { MemberAdministration } from './member-administration.ts';
+import { MemberAsks } from './member-asks.ts';
+import { memberRoutes } from './member-routes.ts';
 import type { Member } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
 import { issueCertificate, kubeconfig } from './pki.ts';
 import { SnapshotSource } from './recovery/backup.ts';
 import { finishStaging } from './recovery/staging.ts';
+import { StandingWatch } from './standing-watch.ts';
 
 export interface DaemonOptions {
   config: NodeConfig;
-  /** Only for the first start of a machine that joins. */
-  join?: { address: string; token: string };
+  /** The token only for the first start of a machine that joins; later the address helps to find the others again. */
+  join?: { address: string; token?: string };
   /** Something failed that only a restart can mend. */
   onFatal(message: string): void;
+  /** The cluster has removed this machine; everything is stopped, the process should end. */
+  onRemoved(message: string): void;
 }
 
 /** What startDaemon gives: the way to end it. */
@@ -49,7 +56,7 @@ const tokenTtlMs = 3_600_000;
 const serverCertificateDays = 365;
 
 /** Resolves when the API answers and the agent is started. Throws NodeError when it cannot be. */
-export async function startDaemon({ config, join, onFatal }: DaemonOptions): Promise<Daemon> {
+export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOptions): Promise<Daemon> {
   const clock = systemClock;
   const logger = createLogger('node', config.log.level).child({ node: config.nodeName });
   const paths = pathsOf(config.dataDir);
@@ -62,6 +69,8 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
   const health = new HealthTable((nodeName) => (awayUntilMs(store, nodeName) ?? 0) > clock.wallMs());
   let status: ConsensusStatus | undefined;
   let leadership: Leadership | undefined;
+  let agent: AgentProcess | undefined;
+  let serving: Api | undefined;
 
   const peer: PeerThread = new PeerThread(peerOptions(config, identity, paths, store), store, {
     onEntries: (entries) => {
@@ -76,7 +85,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     },
     onHealth: (views) => health.update(views),
     onFatal,
-    onAsk: (from, request) => joinService.answer(identity.id, from, request),
+    onAsk: (from, request) => asks.answer(from, request),
   });
   const clusterStore = new ReplicatedStore({
     store,
@@ -89,16 +98,45 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     random: systemRandom,
   });
   const joinService = new JoinService(clusterStore, clock);
+  const askStatus = () => peer.call('status', null);
+  const asks = new MemberAsks({ id: identity.id, store: clusterStore, joinService, status: askStatus });
   const self: MemberRecord = {
     id: identity.id,
     nodeName: config.nodeName,
     addresses: await peer.call('addresses', null),
     apiAddress: config.nodeIp,
     apiPort: config.api.port,
+    incarnation: identity.incarnation,
   };
 
-  const members = await becomeMember({ identity, join, paths, peer, self });
+  const hint = join && identity.member ? multiaddrOf(join.address) : undefined;
+  if (hint && !self.addresses.includes(hint)) peer.hintAddress(hint);
+  let members: Member[];
+  try {
+    members = await becomeMember({ identity, join, paths, peer, self });
+  } catch (error) {
+    // A refused machine must be free to ask again: nothing of this start may stay behind.
+    await peer.stop();
+    await store.close();
+    releaseLock(paths);
+    throw error;
+  }
   await peer.call('start', { members, bootstrap: identity.founder });
+  const standing = watchStanding({
+    ...{ peer, members, store, clock, logger },
+    async onRemoved() {
+      onRemoved(
+        await depart({
+          config,
+          paths,
+          identity,
+          parts: [{ stop: async () => serving?.close() }, leadership, agent, peer],
+          clock,
+          logger,
+        }),
+      );
+    },
+  });
   if (identity.founder) await foundCluster(clusterStore, config, self, clock, stopping.signal);
   const { settings, authority } = await awaitFoundation(clusterStore, clock, stopping.signal);
   followMembers(store, peer, paths);
@@ -119,6 +157,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     serviceCidr: settings.serviceCidr,
     nodePortRange: settings.nodePorts,
   });
+  serving = api;
   await openApi({ api, config, settings, authority, paths, clock });
 
   leadership = new Leadership({
@@ -134,14 +173,27 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
   });
   if (status) leadership.update(status);
 
-  const agent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
+  const startedAgent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
+  agent = startedAgent;
   agent.start();
   const snapshots = new SnapshotSource({ store, cluster: clusterStore, nodeName: config.nodeName, peer: identity.id, clock });
-  const control = controlServer({ peer, joinService, authority, config, store, snapshots, agent, clock, logger });
+  const administration = new MemberAdministration({
+    ...{ ownId: identity.id, store: clusterStore, nodeHealth: health, client: api.client(), clock },
+    ask: (member, request) => peer.call('askMember', { peer: member, request }),
+    status: askStatus,
+  });
+  const control = new ControlServer(
+    {
+      ...machineRoutes({ peer, joinService, authority, config, store, snapshots, agent, clock }),
+      ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
+    },
+    logger,
+  );
   await control.listen(paths.controlSocket);
   store.onDurable((position) => peer.setDurable(position));
-  announcePresence(clusterStore, self, stopping.signal).catch((error: unknown) => {
-    logger.warn({ error }, 'this machine could not refresh its own record; the others use the addresses that they know');
+  announcePresence(clusterStore, self, clock, stopping.signal).catch((error: unknown) => {
+    if (!stopping.signal.aborted)
+      logger.warn({ error }, 'this machine could not refresh its own record; the others use the addresses that they know');
   });
   logger.info({ peer: identity.id, api: config.api.port }, 'the daemon is ready');
 
@@ -149,10 +201,11 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     async stop() {
       logger.info({}, 'stopping; containers go on');
       stopping.abort(new NodeError('Stopped', 'the daemon is stopping'));
+      await standing.stop();
       await sayGoodbye(clusterStore, config.nodeName, clock, logger);
       await handOver(peer, logger);
-      await leadership.stop();
-      await agent.stop();
+      await leadership?.stop();
+      await startedAgent.stop();
       await control.close();
       await api.close();
       await peer.stop();
@@ -191,7 +244,11 @@ async function becomeMember(context: {
   if (identity.member && known) return JSON.parse(known) as Member[];
   let members: Member[] = [{ id: self.id, addresses: self.addresses, nodeName: self.nodeName }];
   if (join && !identity.member) {
-    members = await joinCluster({ ...join, self, ask: (address, request) => peer.call('ask', { address, request }) });
+    const { address, token } = join;
+    if (token === undefined) {
+      throw new NodeError('JoinRefused', 'this machine is no member yet: give a token too, from: kontiki token create');
+    }
+    members = await joinCluster({ address, token, self, ask: (address, request) => peer.call('ask', { address, request }) });
   } else if (!identity.member) {
     identity.founder = true;
   }
@@ -258,8 +315,9 @@ async function openApi(context: {
     name: `system:node:${config.nodeName}`,
     groups: ['system:nodes', 'system:authenticated'],
   });
-  if (readIfExists(paths.kubeconfig) === undefined) {
-    writeDurably(paths.kubeconfig, await adminKubeconfig(authority, `https://${config.nodeIp}:${config.api.port}`, clock));
+  const ownUrl = `https://${config.nodeIp}:${config.api.port}`;
+  if (!readIfExists(paths.kubeconfig)?.includes(`${ownUrl}\n`)) {
+    writeDurably(paths.kubeconfig, await adminKubeconfig(authority, ownUrl, clock));
   }
 }
 
@@ -294,7 +352,35 @@ function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
   };
 }
 
-function controlServer(context: {
+/** Whether this peer still belongs to its cluster. */
+function watchStanding(context: {
+  peer: PeerThread;
+  /** Known at the start; later the records tell. */
+  members: Member[];
+  store: Store;
+  onRemoved: () => Promise<void>;
+  clock: Clock;
+  logger: Logger;
+}): StandingWatch {
+  const { peer, members, store, onRemoved, clock, logger } = context;
+  const refusers = async (): Promise<Member[]> => {
+    const ids = new Set(await peer.call('refusedBy', null));
+    const records = store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value));
+    return (records.length > 0 ? records : members).filter(({ id }) => ids.has(id));
+  };
+  const watch = new StandingWatch({
+    ...{ clock, logger, refusers },
+    ask: (address, request) => peer.call('ask', { address, request }),
+    onRemoved: (toldBy) => {
+      logger.warn({ toldBy }, 'a member says that this machine was removed');
+      onRemoved().catch((error: unknown) => logger.error({ error }, 'leaving the cluster was not completed'));
+    },
+  });
+  watch.start();
+  return watch;
+}
+
+function machineRoutes(context: {
   peer: PeerThread;
   joinService: JoinService;
   authority: AuthorityRecord;
@@ -303,37 +389,32 @@ function controlServer(context: {
   snapshots: SnapshotSource;
   agent: AgentProcess;
   clock: Clock;
-  logger: Logger;
-}): ControlServer {
-  const { peer, joinService, authority, config, store, snapshots, agent, clock, logger } = context;
-  return new ControlServer(
-    {
-      'GET /status': async () => ({
-        nodeName: config.nodeName,
-        pid: process.pid,
-        agentPid: agent.pid,
-        apiPort: config.api.port,
-        revision: store.revision,
-        consensus: await peer.call('status', null),
-      }),
-      'GET /members': async () => store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value)),
-      'POST /snapshot': () => snapshots.open(),
-      'POST /tokens': async (body) => {
-        const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
-        return { token: await joinService.issueToken(ttlMs) };
-      },
-      'POST /kubeconfig': async (body) => {
-        const server = (body as { server?: string } | undefined)?.server ?? `https://${config.nodeIp}:${config.api.port}`;
-        return { kubeconfig: await adminKubeconfig(authority, server, clock) };
-      },
+}): ControlRoutes {
+  const { peer, joinService, authority, config, store, snapshots, agent, clock } = context;
+  return {
+    'GET /status': async () => ({
+      nodeName: config.nodeName,
+      pid: process.pid,
+      agentPid: agent.pid,
+      apiPort: config.api.port,
+      revision: store.revision,
+      consensus: await peer.call('status', null),
+    }),
+    'POST /snapshot': async () => snapshots.open(),
+    'POST /tokens': async (body) => {
+      const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
+      return { token: await joinService.issueToken(ttlMs) };
     },
-    logger,
-  );
+    'POST /kubeconfig': async (body) => {
+      const server = (body as { server?: string } | undefined)?.server ?? `https://${config.nodeIp}:${config.api.port}`;
+      return { kubeconfig: await adminKubeconfig(authority, server, clock) };
+    },
+  };
 }
 
-async function announcePresence(store: ReplicatedStore, self: MemberRecord, signal: AbortSignal): Promise<void> {
+async function announcePresence(store: ReplicatedStore, self: MemberRecord, clock: Clock, signal: AbortSignal): Promise<void> {
   await announceBack(store, self.nodeName, signal);
-  await refreshMember(store, self, signal);
+  await refreshMember(store, self, clock, signal);
 }
 
 /** Without a quorum nobody can be told: then the silence is judged as any other. */

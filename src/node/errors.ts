@@ -7,6 +7,9 @@ export type NodeErrorCode =
   | 'JoinRefused'
   | 'AlreadyRunning'
   | 'NotAMember'
+  | 'Removed'
+  | 'NoSuchMember'
+  | 'MemberRefused'
   | 'AgentUnavailable'
   | 'Stopped';
 

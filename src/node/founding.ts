@@ -10,11 +10,14 @@ import {
   encodeRecord,
   type MemberRecord,
   memberKey,
+  nodeNameKey,
   type SettingsRecord,
   settingsKey,
 } from './cluster-records.ts';
 import type { NodeConfig } from './config.ts';
 import { createAuthority } from './pki.ts';
+
+const retryMs = 100;
 
 /** Makes CA and settings unless they are there. Only the founder calls it. One transaction: all or nothing. */
 export async function foundCluster(
@@ -28,7 +31,7 @@ export async function foundCluster(
   if (store.get(settingsKey)) return;
   const authority = await createAuthority(clock, 'kontiki-ca');
   const settings: SettingsRecord = { clusterId: randomUUID(), ...config.cluster };
-  const keys = [settingsKey, authorityKey, memberKey(self.id), `/kontiki/node-names/${self.nodeName}`];
+  const keys = [settingsKey, authorityKey, memberKey(self.id), nodeNameKey(self.nodeName)];
   const values = [encodeRecord(settings), encodeRecord(authority), encodeRecord(self), Buffer.from(JSON.stringify(self.id))];
   await store.write(
     {
@@ -54,18 +57,25 @@ export async function awaitFoundation(
   }
 }
 
-/** Brings this peer's record up to date: addresses are data and may change over a restart. */
-export async function refreshMember(store: ClusterStore, self: MemberRecord, signal: AbortSignal): Promise<void> {
+/** Brings this peer's record up to date: addresses are data and may change over a restart. Tries until it is done. */
+export async function refreshMember(store: ClusterStore, self: MemberRecord, clock: Clock, signal: AbortSignal): Promise<void> {
   const key = memberKey(self.id);
   for (;;) {
+    await barrierUntilReady(store, clock, signal);
     const record = store.get(key);
-    const value = encodeRecord(self);
-    if (record && Buffer.compare(record.value, value) === 0) return;
     // A member that was removed must not bring itself back.
     if (!record) return;
+    const { wanted } = decodeRecord<MemberRecord>(record.value);
+    const value = encodeRecord(wanted ? { ...self, wanted } : self);
+    if (Buffer.compare(record.value, value) === 0) return;
     const operations = [{ type: 'put' as const, key, value }];
-    const result = await store.write({ conditions: [{ key, modRevision: record.modRevision }], operations }, signal);
-    if (result.ok) return;
+    try {
+      const result = await store.write({ conditions: [{ key, modRevision: record.modRevision }], operations }, signal);
+      if (result.ok) return;
+    } catch (error) {
+      if (signal.aborted) throw error;
+      await delay(clock, retryMs, signal);
+    }
   }
 }
 
@@ -76,7 +86,7 @@ async function barrierUntilReady(store: ClusterStore, clock: Clock, signal: Abor
       return await store.barrier(signal);
     } catch (error) {
       if (signal.aborted) throw error;
-      await delay(clock, 100, signal);
+      await delay(clock, retryMs, signal);
     }
   }
 }

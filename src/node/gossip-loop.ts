@@ -43,6 +43,8 @@ export interface GossipLoopOptions {
   logger: Logger;
   /** The whole table, after each heartbeat interval and at once after every change of a verdict. */
   onHealth(views: NodeHealthView[]): void;
+  /** Where a member says it is; with every new heartbeat. */
+  onAddresses(peer: string, addresses: readonly string[]): void;
 }
 
 export class GossipLoop {
@@ -65,10 +67,12 @@ export class GossipLoop {
   }
 
   start(): void {
-    const { transport, clock, logger } = this.#context;
+    const { transport, clock, logger, onAddresses } = this.#context;
     transport.subscribe(topic, (from, data) => {
       try {
-        const { changes } = this.#detector.receive(decodeHeartbeat(data), clock.monotonicMs());
+        const heartbeat = decodeHeartbeat(data);
+        const { taken, changes } = this.#detector.receive(heartbeat, clock.monotonicMs());
+        if (taken) onAddresses(heartbeat.peer, heartbeat.addresses);
         this.#tell(changes);
       } catch (error) {
         logger.warn({ error, from }, 'a heartbeat could not be read and was dropped');

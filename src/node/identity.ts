@@ -20,9 +20,16 @@ export interface Identity {
   member: boolean;
   /** True on the peer that founded the cluster. */
   founder: boolean;
+  /** True once the cluster has removed this peer: the identity is spent. */
+  removed?: boolean;
 }
 
-/** Reads or makes the identity and counts this start. Throws NodeError 'InvalidConfig' when the node name was changed. */
+/** What a removed machine says, and what is to be done. */
+export const removedMessage = (nodeName: string) =>
+  `${nodeName} was removed from its cluster and takes no further part; to let this machine join again, run: kontiki reset --yes, ` +
+  'then on a member: kontiki member add, and here the command that it prints';
+
+/** Reads or makes the identity and counts this start. Throws NodeError 'InvalidConfig' when the node name was changed, 'Removed' when the cluster no longer knows it. */
 export async function openIdentity(dataDir: string, paths: NodePaths, nodeName: string): Promise<Identity> {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
   mkdirSync(paths.run, { recursive: true, mode: 0o700 });
@@ -34,6 +41,7 @@ export async function openIdentity(dataDir: string, paths: NodePaths, nodeName: 
     identity = { id, privateKey: key, incarnation: 0, nodeName, member: false, founder: false };
   } else {
     identity = JSON.parse(text) as Identity;
+    if (identity.removed) throw new NodeError('Removed', removedMessage(identity.nodeName));
     if (identity.nodeName !== nodeName) {
       throw new NodeError(
         'InvalidConfig',
@@ -44,6 +52,12 @@ export async function openIdentity(dataDir: string, paths: NodePaths, nodeName: 
   identity.incarnation += 1;
   saveIdentity(paths, identity);
   return identity;
+}
+
+/** What the data folder says of its owner, for commands that run without the daemon. */
+export function readIdentity(paths: NodePaths): Identity | undefined {
+  const text = readIfExists(paths.identity);
+  return text === undefined ? undefined : (JSON.parse(text) as Identity);
 }
 
 export function saveIdentity(paths: NodePaths, identity: Identity): void {

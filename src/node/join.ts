@@ -15,6 +15,7 @@ import {
   type MemberRecord,
   memberKey,
   memberPrefix,
+  nodeNameKey,
   type TokenRecord,
   tokenKey,
 } from './cluster-records.ts';
@@ -72,7 +73,7 @@ export async function joinCluster({ address, token: text, self, ask }: JoinOptio
 }
 
 /** `host:port` as a multiaddr. Throws NodeError 'JoinRefused' when it is neither that nor a multiaddr. */
-function multiaddrOf(address: string): string {
+export function multiaddrOf(address: string): string {
   if (address.startsWith('/')) return address;
   const match = /^([^:/\s]+):(\d{1,5})$/.exec(address);
   if (!match) throw new NodeError('JoinRefused', `"${address}" is not the address of a peer; write it as 10.0.0.1:7420`);
@@ -128,7 +129,8 @@ export class JoinService {
     if (token.expiresMs < this.#clock.wallMs()) {
       return { type: 'refused', message: 'the join token has expired; make a new one on a member with: kontiki token create' };
     }
-    const refusal = await this.#record({ ...request.member, id: from });
+    const { nodeName, addresses, apiAddress, apiPort, incarnation } = request.member;
+    const refusal = await this.#record({ id: from, nodeName, addresses, apiAddress, apiPort, incarnation });
     if (refusal) return { type: 'refused', message: refusal };
     const members = this.#members().map(({ id, addresses, nodeName }) => ({ id, addresses, nodeName }));
     const caHash = hashOf(this.#authority().cert);
@@ -141,11 +143,17 @@ export class JoinService {
     for (;;) {
       const holder = this.#members().find((other) => other.nodeName === member.nodeName && other.id !== member.id);
       if (holder) {
-        return `a machine named ${member.nodeName} is already a member; choose another nodeName, or remove that one first`;
+        return (
+          `a machine named ${member.nodeName} is already a member, with another identity; if it was this machine and its data are ` +
+          `lost, run on a member: kontiki member remove ${member.nodeName}, then join again; otherwise choose another nodeName`
+        );
       }
       const key = memberKey(member.id);
-      const modRevision = this.#store.get(key)?.modRevision ?? 0;
-      const nameKey = `/kontiki/node-names/${member.nodeName}`;
+      const known = this.#store.get(key);
+      const modRevision = known?.modRevision ?? 0;
+      const wanted = known && decodeRecord<MemberRecord>(known.value).wanted;
+      if (wanted === 'gone') return `${member.nodeName} is being removed; join again when that is done`;
+      const nameKey = nodeNameKey(member.nodeName);
       const name = this.#store.get(nameKey);
       const result = await this.#store.write({
         conditions: [
@@ -153,7 +161,7 @@ export class JoinService {
           { key: nameKey, modRevision: name?.modRevision ?? 0 },
         ],
         operations: [
-          { type: 'put', key, value: encodeRecord(member) },
+          { type: 'put', key, value: encodeRecord(wanted ? { ...member, wanted } : member) },
           { type: 'put', key: nameKey, value: Buffer.from(JSON.stringify(member.id)) },
         ],
       });
@@ -184,6 +192,7 @@ function isMember(value: unknown): value is Omit<MemberRecord, 'id'> {
     member.addresses.length <= 16 &&
     member.addresses.every((address) => typeof address === 'string' && address.length < 256) &&
     typeof member.apiAddress === 'string' &&
-    Number.isInteger(member.apiPort)
+    Number.isInteger(member.apiPort) &&
+    (member.incarnation === undefined || Number.isInteger(member.incarnation))
   );
 }

@@ -6,17 +6,15 @@ import { startControllers } from '../controllers/index.ts';
 import { type Clock, delay } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
-import { RepeatingTask } from '../lib/repeating-task.ts';
 import type { KindDefinition } from '../machinery/kind.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Resource } from '../machinery/resources.ts';
 import { type Decisions, startScheduler } from '../scheduler/index.ts';
 import type { ClusterStore } from '../store/types.ts';
 import { decodeRecord, type MemberRecord, memberPrefix } from './cluster-records.ts';
-import { nextMembershipChange } from './membership-keeper.ts';
+import { MembershipTask } from './membership-task.ts';
 import type { PeerThread } from './peer-thread-handle.ts';
 
-const keepMembershipMs = 250;
 const retryMs = 500;
 
 /** The storage version of a kind, as our own code asks for it. */
@@ -65,8 +63,8 @@ export class Leadership {
   }
 
   async #lead(term: number, signal: AbortSignal): Promise<void> {
-    const { api, store, nodeHealth, decisions, podCidr, clock, random, logger } = this.#options;
-    const keeper = this.#membershipKeeper();
+    const { api, store, peer, nodeHealth, decisions, podCidr, clock, random, logger } = this.#options;
+    const keeper = new MembershipTask({ store, peer, nodeHealth, clock, logger });
     logger.info({ term }, 'this peer leads');
     keeper.start();
     try {
@@ -116,23 +114,5 @@ export class Leadership {
       }
       await delay(this.#options.clock, retryMs, signal).catch(() => undefined);
     }
-  }
-
-  #membershipKeeper(): RepeatingTask {
-    const { store, peer, clock, logger } = this.#options;
-    return new RepeatingTask({
-      clock,
-      intervalMs: keepMembershipMs,
-      run: async (signal) => {
-        const status = await peer.call('status', null, signal);
-        if (status.role !== 'leader') return;
-        const recorded = new Set(store.list(memberPrefix).records.map((record) => record.key.slice(memberPrefix.length)));
-        const change = nextMembershipChange(status, recorded);
-        if (!change) return;
-        logger.info({ ...change }, 'membership changes');
-        await peer.changeMembership(change, AbortSignal.any([signal, AbortSignal.timeout(10_000)]));
-      },
-      onError: (error) => logger.warn({ error }, 'a membership change failed and will be repeated'),
-    });
   }
 }

@@ -29,6 +29,11 @@ export async function resetMachine(config: NodeConfig, clock: Clock = systemCloc
   rmSync(config.dataDir, { recursive: true, force: true });
 }
 
+/** Ends everything that this machine's agent runs, at once. The agent must have ended. */
+export async function endContainers(config: NodeConfig, clock: Clock): Promise<void> {
+  await killAll(cgroupRoots(config.agent.cgroupRoot), clock);
+}
+
 /** The folder of this cgroup in each controller's hierarchy (v1), or the one folder (v2). */
 function cgroupRoots(name: string): string[] {
   const hierarchies = existsSync(`${cgroupMount}/cgroup.controllers`)

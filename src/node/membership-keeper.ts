@@ -1,32 +1,170 @@
 /**
- * Runs on the leader: makes Raft's membership follow the member records in the store. A new record becomes a learner, a learner
- * that has caught up becomes a voter while there are fewer than votersMax, a member without a record is removed. Level-driven:
- * each round takes at most one step, so a leader that dies in between leaves nothing half done.
+ * Runs on the leader: makes Raft's membership follow the member records in the store. A recorded machine becomes a learner; of
+ * the learners that live and have caught up so many become voters that there are 1, 3 or 5; a voter that has been dead for a
+ * while gives its place to such a learner; what an administrator wants of a machine comes first. Level-driven: each round takes
+ * at most one step, so a leader that dies in between leaves nothing half done. Pure.
  */
-import type { ConsensusStatus, MembershipChange } from '../consensus/types.ts';
+import type { ConsensusStatus, MembershipChange, PeerId } from '../consensus/types.ts';
+import type { Wanted } from './cluster-records.ts';
 
 export const votersMax = 5;
+/** A voter that was found dead keeps its place for this long: most come back. */
+export const deadVoterGraceMs = 10_000;
 /** A learner this close to the leader's log has caught up; the rest is in flight. */
 const caughtUpEntries = 100;
 
-/** The next step, or undefined when membership is as it should be. Pure. */
-export function nextMembershipChange(status: ConsensusStatus, recorded: ReadonlySet<string>): MembershipChange | undefined {
+/** What the keeper knows of a recorded machine. */
+export interface RecordedMember {
+  wanted: Wanted;
+  /** How long the failure detector has called it dead; undefined: it does not. */
+  deadForMs: number | undefined;
+}
+
+export interface MembershipView {
+  /** The leader's. */
+  status: ConsensusStatus;
+  /** By peer id: every machine with a record. */
+  recorded: ReadonlyMap<PeerId, RecordedMember>;
+}
+
+export type MembershipStep = MembershipChange | { type: 'transfer'; peer: PeerId };
+
+/** Who votes, who should, and who could. */
+interface VoterPlan {
+  /** Voters that keep their place. */
+  holding: PeerId[];
+  /** Voters that an administrator no longer wants, or that have no record. */
+  unwanted: PeerId[];
+  /** Voters that have been dead for longer than the grace time. */
+  lost: PeerId[];
+  /** Learners that could vote at once, the best first. */
+  candidates: PeerId[];
+  target: number;
+}
+
+/** The next step, or undefined when membership is as it should be or nothing can safely be done. */
+export function nextMembershipStep(view: MembershipView, graceMs = deadVoterGraceMs): MembershipStep | undefined {
+  const { status, recorded } = view;
   const { voters, votersOutgoing, learners } = status.membership;
   if (status.role !== 'leader' || votersOutgoing.length > 0) return undefined;
-  const members = new Set([...voters, ...learners]);
 
-  for (const peer of recorded) {
-    if (!members.has(peer)) return { type: 'addLearner', peer };
+  for (const [peer, { wanted }] of recorded) {
+    if (wanted !== 'gone' && !voters.includes(peer) && !learners.includes(peer)) return { type: 'addLearner', peer };
   }
   for (const peer of learners) {
-    if (!recorded.has(peer)) return { type: 'remove', peer };
-    const progress = status.progress[peer];
-    const caughtUp = progress?.active === true && progress.match > 0 && progress.match + caughtUpEntries >= status.lastIndex;
-    if (caughtUp && voters.length < votersMax) return { type: 'promote', peer };
+    if (isWanted(view, peer)) continue;
+    return { type: 'remove', peer };
   }
-  for (const peer of voters) {
-    // The founder's record is written right after its first election; until then it is the only voter.
-    if (!recorded.has(peer) && voters.length > 1) return { type: 'remove', peer };
+  const plan = planVoters(view, graceMs);
+  return promotion(view, plan) ?? departure(view, plan);
+}
+
+function planVoters(view: MembershipView, graceMs: number): VoterPlan {
+  const { status, recorded } = view;
+  const plan: VoterPlan = { holding: [], unwanted: [], lost: [], candidates: candidatesOf(view), target: 1 };
+  for (const peer of status.membership.voters) {
+    if (!isWanted(view, peer) || recorded.get(peer)?.wanted === 'learner') plan.unwanted.push(peer);
+    else if (peer !== status.id && (recorded.get(peer)?.deadForMs ?? -1) >= graceMs) plan.lost.push(peer);
+    else plan.holding.push(peer);
   }
-  return undefined;
+  const eligible = plan.holding.filter((peer) => isLive(view, peer)).length + plan.candidates.length;
+  plan.target = Math.max(1, oddAtMost(Math.min(votersMax, eligible)));
+  return plan;
+}
+
+function promotion(view: MembershipView, { holding, candidates, target }: VoterPlan): MembershipStep | undefined {
+  const [peer] = candidates;
+  if (peer === undefined) return undefined;
+  const asked = view.recorded.get(peer)?.wanted === 'voter' && holding.length < votersMax;
+  if (holding.length >= target && !asked) return undefined;
+  return isSafe(view, [...view.status.membership.voters, peer]) ? { type: 'promote', peer } : undefined;
+}
+
+/** A voter that leaves; the next round takes it in again as a learner when it has a record. */
+function departure(view: MembershipView, { holding, unwanted, lost, target }: VoterPlan): MembershipStep | undefined {
+  const { id, membership } = view.status;
+  const { voters } = membership;
+  // A dead voter without a replacement stays while its place counts: fewer voters would not survive more failures.
+  const enough = Math.max(target, holding.length % 2 === 0 ? holding.length + 1 : holding.length);
+  const surplus = voters.length > enough ? lost : [];
+  // The leader goes last, and not as the leader.
+  for (const peer of [...unwanted.filter((other) => other !== id), ...surplus]) {
+    const next = voters.filter((other) => other !== peer);
+    if (isSafe(view, next)) return { type: 'remove', peer };
+  }
+  if (!unwanted.includes(id)) return undefined;
+  const [successor] = byProgress(
+    view,
+    holding.filter((peer) => isLive(view, peer)),
+  );
+  const next = voters.filter((other) => other !== id);
+  return successor !== undefined && isSafe(view, next) ? { type: 'transfer', peer: successor } : undefined;
+}
+
+/** The founder's record is written right after its first election; until then it is the only voter. */
+function isWanted({ status, recorded }: MembershipView, peer: PeerId): boolean {
+  const record = recorded.get(peer);
+  return record ? record.wanted !== 'gone' : status.membership.voters.length === 1 && status.id === peer;
+}
+
+function isLive({ status, recorded }: MembershipView, peer: PeerId): boolean {
+  if (peer === status.id) return true;
+  return status.progress[peer]?.active === true && recorded.get(peer)?.deadForMs === undefined;
+}
+
+function candidatesOf(view: MembershipView): PeerId[] {
+  const { status, recorded } = view;
+  const able = status.membership.learners.filter((peer) => {
+    const match = status.progress[peer]?.match ?? 0;
+    const willing = ['auto', 'voter'].includes(recorded.get(peer)?.wanted ?? 'gone');
+    return willing && isLive(view, peer) && match > 0 && match + caughtUpEntries >= status.lastIndex;
+  });
+  const sorted = byProgress(view, able);
+  const asked = (peer: PeerId) => recorded.get(peer)?.wanted === 'voter';
+  return [...sorted.filter(asked), ...sorted.filter((peer) => !asked(peer))];
+}
+
+function byProgress({ status }: MembershipView, peers: PeerId[]): PeerId[] {
+  const match = (peer: PeerId) => status.progress[peer]?.match ?? 0;
+  return peers.toSorted((a, b) => match(b) - match(a) || (a < b ? -1 : 1));
+}
+
+/** Whether enough of these voters live. */
+function isSafe(view: MembershipView, voters: readonly PeerId[]): boolean {
+  return voters.filter((peer) => isLive(view, peer)).length >= majority(voters.length);
+}
+
+const majority = (voters: number) => Math.floor(voters / 2) + 1;
+const oddAtMost = (count: number) => (count % 2 === 0 ? count - 1 : count);
+
+/** What becomes of the quorum. `fragile`: it would hold, but no longer survive the loss of any one voter as it does now. */
+export interface QuorumOutlook {
+  verdict: 'safe' | 'fragile' | 'fatal';
+  voters: number;
+  reachable: number;
+  needed: number;
+}
+
+/** If this peer no longer voted. A learner that the keeper would put into its place counts. */
+export function outlookWithout(view: MembershipView, peer: PeerId): QuorumOutlook {
+  const { voters } = view.status.membership;
+  if (!voters.includes(peer)) return outlook(view, voters, voters);
+  const [replacement] = candidatesOf(view).filter((other) => other !== peer);
+  const next = voters.filter((other) => other !== peer);
+  return outlook(view, voters, replacement === undefined ? next : [...next, replacement]);
+}
+
+/** If this peer voted too. */
+export function outlookWith(view: MembershipView, peer: PeerId): QuorumOutlook {
+  const { voters } = view.status.membership;
+  return outlook(view, voters, voters.includes(peer) ? voters : [...voters, peer]);
+}
+
+function outlook(view: MembershipView, before: readonly PeerId[], after: readonly PeerId[]): QuorumOutlook {
+  const reachableOf = (voters: readonly PeerId[]) => voters.filter((peer) => isLive(view, peer)).length;
+  const spare = (voters: readonly PeerId[]) => reachableOf(voters) - majority(voters.length);
+  const needed = majority(after.length);
+  const fragile = spare(after) === 0 && spare(before) > 0;
+  const verdict = after.length === 0 || spare(after) < 0 ? 'fatal' : fragile ? 'fragile' : 'safe';
+  return { verdict, voters: after.length, reachable: reachableOf(after), needed };
 }

@@ -37,6 +37,10 @@ export interface PeerCalls {
   transferLeadership(to: string): Promise<void>;
   status(argument: null): Promise<ConsensusStatus>;
   ask(argument: { address: string; request: Uint8Array }): Promise<{ from: string; answer: Uint8Array }>;
+  /** Over the link to a member. */
+  askMember(argument: { peer: string; request: Uint8Array }): Promise<Uint8Array>;
+  /** Members that do not take this peer for one. */
+  refusedBy(argument: null): Promise<string[]>;
   stop(argument: null): Promise<void>;
 }
 
@@ -66,4 +70,6 @@ export interface MainNotices {
 export interface PeerNotices {
   durable: { index: number; term: number };
   members: Member[];
+  /** Some member is found at this multiaddr; nobody knows which. */
+  hint: string;
 }

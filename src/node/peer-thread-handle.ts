@@ -83,6 +83,11 @@ export class PeerThread {
     this.#rpc.notify('members', members);
   }
 
+  /** Where some member is found, when all addresses have changed. */
+  hintAddress(multiaddr: string): void {
+    this.#rpc.notify('hint', multiaddr);
+  }
+
   setDurable(position: { index: number; term: number }): void {
     this.#rpc.notify('durable', position);
   }

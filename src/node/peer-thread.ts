@@ -14,6 +14,7 @@ import { createLogger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { createTransport } from '../transport/index.ts';
 import { GossipLoop } from './gossip-loop.ts';
+import { LearnedAddresses } from './learned-addresses.ts';
 import type { MainCalls, MainNotices, Member, PeerCalls, PeerNotices, PeerThreadOptions } from './peer-protocol.ts';
 import { RemoteStateMachine } from './remote-state-machine.ts';
 import { ThreadRpc } from './thread-rpc.ts';
@@ -49,9 +50,15 @@ const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNoti
   transferLeadership: (to) => started().transferLeadership(to),
   status: async () => started().status(),
   ask: ({ address, request }) => transport.ask(address, request, AbortSignal.timeout(10_000)),
+  askMember: ({ peer, request }) => transport.askMember(peer, request, AbortSignal.timeout(3_000)),
+  refusedBy: async () => transport.refusedBy(),
   stop,
   durable: (position) => stateMachine.setDurable(position),
   members: setMembers,
+  hint: (address) => {
+    learned.hint(address);
+    setMembers(recorded);
+  },
 };
 const rpc = new ThreadRpc(parentPort, handlers as unknown as Record<string, (argument: never) => unknown>);
 const tell = <Name extends keyof MainNotices>(name: Name, argument: MainNotices[Name]) => rpc.notify(name, argument);
@@ -63,9 +70,17 @@ type MainCaller = <Method extends keyof MainCalls>(
 
 const stateMachine = new RemoteStateMachine(ask, options.durable);
 
+const learned = new LearnedAddresses();
+let recorded: Member[] = [];
+
 function setMembers(members: Member[]): void {
-  transport.setMembers(members);
+  recorded = members;
+  transport.setMembers(learned.merge(members));
   gossip.setMembers(members);
+}
+
+function learnAddresses(peer: string, addresses: readonly string[]): void {
+  if (recorded.some(({ id }) => id === peer) && learned.learn(peer, addresses)) transport.setMembers(learned.merge(recorded));
 }
 
 let consensus: ConsensusNode | undefined;
@@ -104,6 +119,7 @@ const gossip = new GossipLoop({
   clock: systemClock,
   logger: logger.child({ part: 'gossip' }),
   onHealth: (views) => tell('health', views),
+  onAddresses: learnAddresses,
 });
 
 transport.onAsk((from, request) => ask('answerAsk', { from, request }));

@@ -44,6 +44,7 @@ export class Link {
   readonly #abort = new AbortController();
   #writers: Writers | undefined;
   #wake: (() => void) | undefined;
+  #refused = false;
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -52,6 +53,11 @@ export class Link {
 
   get connected(): boolean {
     return this.#writers !== undefined;
+  }
+
+  /** The other side was reached and did not take this peer for a member, and nothing better came since. */
+  get refused(): boolean {
+    return this.#refused;
   }
 
   send(purpose: Purpose, frame: Uint8Array): boolean {
@@ -97,12 +103,14 @@ export class Link {
       connection = await this.#connection(signal);
       await this.#open(connection, writers, signal);
       this.#writers = writers;
+      this.#refused = false;
       this.#options.onChange(true);
       reason = await abortable(Promise.race([...writers.values()].map((writer) => writer.ended)), signal);
     } catch (error) {
       reason = error;
     }
     const error = reason instanceof Error ? reason : new TransportError('StreamReset', errorMessage(reason));
+    if (error instanceof TransportError && error.code === 'NotMember') this.#refused = true;
     const wasConnected = this.#writers !== undefined;
     this.#writers = undefined;
     for (const writer of writers.values()) writer.close(error);

@@ -140,6 +140,10 @@ class PeerTransport implements Transport {
     return [...this.#links].filter(([, link]) => link.connected).map(([id]) => id);
   }
 
+  refusedBy(): PeerId[] {
+    return [...this.#links].filter(([, link]) => link.refused).map(([id]) => id);
+  }
+
   publish(topic: string, data: Uint8Array): void {
     if (this.#closed) return;
     this.#started.services.pubsub.publish(topic, this.#envelopes.write(data)).catch((error: unknown) => {
@@ -181,6 +185,12 @@ class PeerTransport implements Transport {
       this.#connections.askEnded(connection);
       abortConnection(connection, new TransportError('AskFailed', 'the question is over'));
     }
+  }
+
+  async askMember(to: PeerId, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array> {
+    const connection = this.#links.get(to)?.connected ? this.#connections.preferred(to) : undefined;
+    if (!connection) throw new TransportError('NotConnected', `no connection to peer ${to}`, { peer: to });
+    return await askOver(connection, request, AbortSignal.any([signal, AbortSignal.timeout(askTimeoutMs)]), this.#logger);
   }
 
   onAsk(handler: AskHandler): void {

@@ -24,6 +24,8 @@ export interface Transport {
   /** Connected or lost. */
   onConnection(handler: (peer: PeerId, connected: boolean) => void): void;
   connected(): PeerId[];
+  /** Members that were reached and do not take this peer for one. */
+  refusedBy(): PeerId[];
   /** Gossipsub. Delivered to every member that subscribes, also this one's own handler is NOT called for own messages. */
   publish(topic: string, data: Uint8Array): void;
   subscribe(topic: string, handler: (from: PeerId, data: Uint8Array) => void): void;
@@ -32,7 +34,9 @@ export interface Transport {
   handleStream(service: string, handler: (from: PeerId, stream: Duplex) => void): void;
   /** One request and answer with a peer of which only the address is known and which does not know us (join). */
   ask(address: string, request: Uint8Array, signal: AbortSignal): Promise<{ from: PeerId; answer: Uint8Array }>;
-  /** Answers `ask`. Bounded: at most 64 KiB each way, 10 s. */
+  /** The same over the connection that a linked member has anyway. Rejects with TransportError 'NotConnected' without one. */
+  askMember(to: PeerId, request: Uint8Array, signal: AbortSignal): Promise<Uint8Array>;
+  /** Answers both. Bounded: at most 64 KiB each way, 10 s. */
   onAsk(handler: (from: PeerId, request: Uint8Array) => Promise<Uint8Array>): void;
   close(): Promise<void>;
 }

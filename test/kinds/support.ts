@@ -15,7 +15,8 @@ export function kindOf(name: string): KindDefinition {
 export function object(kind: string, fields: Record<string, unknown> = {}): KubeObject {
   const of = kindOf(kind);
   const metadata = { name: 'a', ...(of.namespaced ? { namespace: 'default' } : {}) };
-  const apiVersion = of.group ? `${of.group}/v1` : 'v1';
+  const version = of.versions[0].name;
+  const apiVersion = of.group ? `${of.group}/${version}` : version;
   return { apiVersion, kind, metadata, ...structuredClone(fields) } as KubeObject;
 }
 

@@ -41,7 +41,7 @@ export async function createLab(dir: string, peerCount: number, report: (line: s
   report('network namespaces');
   await network.up(state.peers.map((peer) => peer.number));
   await startBalancer(state, network);
-  for (const peer of state.peers) writePeerConfig(state, peer, network);
+  for (const peer of state.peers) writePeerConfig(state, peer, network.peer(peer.number).address);
 
   const [first, ...others] = state.peers as [LabPeer, ...LabPeer[]];
   report(`${first.name} founds the cluster`);
@@ -75,9 +75,15 @@ function newPeer(state: LabState, number: number): LabPeer {
   };
 }
 
-function writePeerConfig(state: LabState, peer: LabPeer, network: LabNetwork): void {
+/** The machine is found at another address from now on. Throws CliError 'Usage' while its daemon runs. */
+export async function movePeer(state: LabState, peer: LabPeer, address: string): Promise<void> {
+  if (isAlive(peer)) throw new CliError('Usage', `${peer.name} runs; stop it first`);
+  await new LabNetwork(state.id).readdress(peer.number, address);
+  writePeerConfig(state, peer, address);
+}
+
+function writePeerConfig(state: LabState, peer: LabPeer, address: string): void {
   mkdirSync(peer.dataDir, { recursive: true, mode: 0o700 });
-  const { address } = network.peer(peer.number);
   const config = {
     nodeName: peer.name,
     nodeIp: address,

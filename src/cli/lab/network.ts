@@ -3,6 +3,7 @@
  * it touches the root namespace. Peers are cut off by rules on the bridge, so that their own network looks healthy to them.
  */
 import { existsSync, readdirSync } from 'node:fs';
+import { CliError } from '../errors.ts';
 import { run } from './commands.ts';
 
 export interface LabPeerNetwork {
@@ -67,6 +68,16 @@ export class LabNetwork {
       'link set lo up',
       `address add ${prefix}.${number}/24 dev eth0`,
       'link set eth0 up',
+      `route add default via ${bridgeAddress}`,
+    ]);
+  }
+
+  /** Gives a peer another address. Throws CliError when it is not one of the cluster's network. */
+  async readdress(number: number, address: string): Promise<void> {
+    if (!address.startsWith(`${prefix}.`)) throw new CliError('Usage', `the address must be in ${prefix}.0/24`);
+    await batch(this.#namespace(number), [
+      'address flush dev eth0 scope global',
+      `address add ${address}/24 dev eth0`,
       `route add default via ${bridgeAddress}`,
     ]);
   }
