@@ -8,7 +8,7 @@ fail() { echo "kontiki: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail "pods need namespaces and cgroups: run this as root"
 command -v npm >/dev/null || fail "npm is missing; install Node.js 20 or newer with npm"
 
-packages=(runc conmon iproute2 nftables socat skopeo tar zstd util-linux busybox-static procps "$@")
+packages=(runc conmon iproute2 nftables socat skopeo tar zstd util-linux busybox-static procps golang-github-containers-common "$@")
 missing=()
 for package in "${packages[@]}"; do
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")

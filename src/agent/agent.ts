@@ -2,6 +2,7 @@
  * The agent put together: pod workers on the host rooms, the Node, the streams server. Its parts come in, so that a test can
  * give it a cluster in memory and stop and start it in one process.
  */
+import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { abortable } from '../lib/deferred.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -14,6 +15,7 @@ import { askLease, LeaseWatch } from './lease-watch.ts';
 import { NodeKeeper } from './node-status/node-keeper.ts';
 import { allocatableOf } from './node-status/node-object.ts';
 import { ExitWatch } from './pods/exit-watch.ts';
+import { HostPorts } from './pods/host-ports.ts';
 import { Ledger } from './pods/ledger.ts';
 import { Objects } from './pods/objects.ts';
 import { PodManager } from './pods/pod-manager.ts';
@@ -22,6 +24,7 @@ import type { PodEvents, PodServices } from './pods/services.ts';
 import { readBoundingSet } from './runtime/capabilities.ts';
 import { ContainerRuntime } from './runtime/container-runtime.ts';
 import { readHostDevices } from './runtime/host-devices.ts';
+import { SeccompProfiles } from './runtime/seccomp.ts';
 import { StreamsServer } from './streams/server.ts';
 import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from './types.ts';
 import { kubeletVersion, runtimeVersion } from './version.ts';
@@ -51,6 +54,7 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
   const { options, client, clock, random, logger, machine, executor, cgroups, images, network } = parts;
   const stopping = new AbortController();
   const ledger = new Ledger(allocatableOf(machine.capacity, options.systemReserved));
+  const hostPorts = new HostPorts(network);
   const runtime = new ContainerRuntime({ executor, cgroups, runtime: options.runtime, dataDir: options.dataDir });
   const keeper = new NodeKeeper({
     client,
@@ -61,7 +65,10 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     clock,
     random,
     logger,
-    onNetworkStarted: () => network.sweep(manager.podUids()),
+    onNetworkStarted: async () => {
+      await network.sweep(manager.podUids());
+      await hostPorts.start();
+    },
     runtimeVersion,
     kubeletVersion,
   });
@@ -75,9 +82,11 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     exits,
     objects: new Objects({ client, clock, random, logger }),
     ledger,
+    hostPorts,
     nodeKnown: (signal) => abortable(keeper.known, signal),
     node: () => keeper.node,
     bounding,
+    seccomp: new SeccompProfiles({ folder: join(options.dataDir, 'seccomp') }),
     hostDevices: () => readHostDevices(),
     machineMemoryBytes: machine.capacity.memoryBytes,
     serviceLinks: (namespace, all) => serviceLinks(links.list(), namespace, all),

@@ -86,6 +86,16 @@ export interface ImageStore {
   removeRoot(containerId: string): Promise<void>;
 }
 
+/** A port of this machine that leads to one of a pod. */
+export interface HostPortForward {
+  protocol: 'tcp' | 'udp' | 'sctp';
+  hostPort: number;
+  /** Only at this address of the machine; left out: at all. */
+  hostIp?: string;
+  podIp: string;
+  port: number;
+}
+
 export interface PodNetworkSetup {
   /** For example 10.42.1.7. */
   ip: string;
@@ -100,6 +110,8 @@ export interface PodNetwork {
   attach(podUid: string, netnsFile: string): Promise<PodNetworkSetup>;
   /** Removes the veth and frees the address. Idempotent. */
   detach(podUid: string): Promise<void>;
+  /** The ports of the machine that lead to pods: the complete list whenever it changes. */
+  setHostPorts(forwards: readonly HostPortForward[]): Promise<void>;
   /** Takes away everything that belongs to pods not in `podUids`. */
   sweep(podUids: ReadonlySet<string>): Promise<void>;
   /** Removes bridge, VXLAN and rules: the machine is as before start(). */

@@ -69,7 +69,7 @@ export function planCreation(
   kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true, user: target.user });
   admitPriorityClass(context, kind, object);
   const claims = isServiceKind(kind) ? context.claims.claim(object, undefined) : undefined;
-  const errors: FieldError[] = uniqueErrors(kind.validate(object));
+  const errors: FieldError[] = uniqueErrors(kind.validate(object), kind.validateCreate?.(object) ?? []);
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);
   return {
     next: object,

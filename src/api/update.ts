@@ -15,6 +15,7 @@ import { admitNodeWrite } from './node-restriction.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
 import { checkPreconditions, countGeneration, inheritOwned, newUid } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
+import { planEphemeral } from './pod-ephemeral.ts';
 import { admitPriorityClass } from './priority-classes.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { isServiceKind } from './service-claims.ts';
@@ -23,7 +24,7 @@ import { type Plan, writeLoop } from './write-loop.ts';
 
 type Loose = KubeObject & { status?: unknown };
 
-/** Takes over `body`. The subresource may be 'status' or another one that changes the status. */
+/** Takes over `body`. The subresource may be 'status' or another one that changes the status, or 'ephemeralcontainers'. */
 export async function updateObject(
   context: RegistryContext,
   target: NamedTarget,
@@ -59,13 +60,14 @@ export function planUpdate(
   inheritOwned(next, current);
   const { subresource, resolved } = target;
   const changed = { current, next, track: (object: KubeObject) => setManaged(object, track(current, object, managedFields)) };
+  if (subresource === 'ephemeralcontainers') return planEphemeral(target, changed);
   if (subresource === undefined || !statusSubresourcesOf(resolved.kind).includes(subresource)) {
     return planMain(context, target, changed);
   }
   return planStatus(context, { ...target, subresource }, changed);
 }
 
-interface Change {
+export interface Change {
   current: KubeObject;
   next: KubeObject;
   /** Records who owns what. Called when the object is as its writer may have it, before the server adds what it allots. */

@@ -88,6 +88,8 @@ export interface KindDefinition<T extends KubeObject = KubeObject> {
   /** Last changes before validation, in place: drop what the caller may not set. `previous` is missing on create. */
   prepare?(next: T, previous: T | undefined, context: WriteContext): void;
   validate(object: T): FieldError[];
+  /** What an object may not have from the start. Runs after `validate`. */
+  validateCreate?(object: T): FieldError[];
   /** What may not change. Runs after `validate`. */
   validateUpdate?(next: T, previous: T): FieldError[];
   /** Last changes before `validateStatusUpdate`, in place: put back what this subresource may not change. */

@@ -2,6 +2,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { admit } from '../../src/agent/pods/admission.ts';
+import { HostPorts } from '../../src/agent/pods/host-ports.ts';
 import { Ledger } from '../../src/agent/pods/ledger.ts';
 import { containerCgroupLimits, oomScoreAdjust, podCgroupLimits, podRequests } from '../../src/agent/pods/needs.ts';
 import { credentialsFor } from '../../src/agent/pods/pull-secrets.ts';
@@ -146,16 +147,17 @@ test('the ledger holds what is promised until it is given back', () => {
   const pod = (uid: string, cpu: string) =>
     ({ metadata: { name: uid, uid }, spec: { containers: [{ name: 'c', resources: { requests: { cpu } } }] } }) as unknown as Pod;
   const node = { metadata: { name: 'n' } };
-  assert.is(admit(pod('a', '600m'), node, ledger), undefined);
-  assert.is(admit(pod('a', '600m'), node, ledger), undefined);
-  assert.equal(admit(pod('b', '500m'), node, ledger), {
+  const hostPorts = new HostPorts({ setHostPorts: async () => {} });
+  assert.is(admit(pod('a', '600m'), node, ledger, hostPorts), undefined);
+  assert.is(admit(pod('a', '600m'), node, ledger, hostPorts), undefined);
+  assert.equal(admit(pod('b', '500m'), node, ledger, hostPorts), {
     reason: 'OutOfcpu',
     message: "Pod was rejected: Node didn't have enough resource: cpu, requested: 500, used: 600, capacity: 1000",
   });
-  assert.is(admit(pod('c', '400m'), node, ledger), undefined);
-  assert.is(admit(pod('d', '0'), node, ledger)?.reason, 'OutOfpods');
+  assert.is(admit(pod('c', '400m'), node, ledger, hostPorts), undefined);
+  assert.is(admit(pod('d', '0'), node, ledger, hostPorts)?.reason, 'OutOfpods');
   ledger.release('a');
-  assert.is(admit(pod('d', '0'), node, ledger), undefined);
+  assert.is(admit(pod('d', '0'), node, ledger, hostPorts), undefined);
 });
 
 test('pull secrets are chosen by registry', () => {

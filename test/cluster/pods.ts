@@ -71,6 +71,19 @@ export function addPodTests(test: Test, lab: Lab): void {
     await lab.ok(['delete', 'pod', 'crasher', '--force', '--grace-period=0']);
   });
 
+  test('kubectl debug adds a container that sees its target, and talks with it', async () => {
+    await runPod(lab, 'debugged', { command: 'exec sleep 4321' });
+    await ready(lab, 'debugged');
+    const debug = ['debug', 'debugged', '--image=busybox:1', '--image-pull-policy=IfNotPresent', '--target=main'];
+    await lab.ok([...debug, '--container=look', '--', 'cat', '/proc/1/cmdline'], { version: '1.33' });
+    await lab.eventually('what it saw', async () =>
+      /sleep.4321/.test(await lab.ok(['logs', 'debugged', '-c', 'look'])) ? true : undefined,
+    );
+    const talk = [...debug, '--container=talk', '-i', '--', 'sh', '-c', 'read word; echo got $word'];
+    assert.match(await lab.ok(talk, { version: '1.33', input: 'xyz\n' }), 'got xyz');
+    await lab.ok(['delete', 'pod', 'debugged', '--force', '--grace-period=0']);
+  });
+
   test('exec gives output, exit code and standard input, on whatever machine the pod is', async () => {
     for (const peer of ['peer-1', 'peer-2', 'peer-3']) {
       const name = `shell-${peer}`;

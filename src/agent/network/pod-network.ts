@@ -7,9 +7,10 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { Logger } from '../../lib/logger.ts';
 import { AgentError } from '../errors.ts';
-import type { Executor, PodNetwork, PodNetworkSetup } from '../types.ts';
+import type { Executor, HostPortForward, PodNetwork, PodNetworkSetup } from '../types.ts';
 import { formatAddress, gatewayOf, macOf, type PodRange, parseAddress, parseRange } from './address.ts';
 import { AddressBook } from './address-book.ts';
+import { HostPortRules } from './host-ports.ts';
 import { IpTool } from './ip-tool.ts';
 import { Masquerade } from './masquerade.ts';
 import { Tunnel } from './tunnel.ts';
@@ -43,6 +44,7 @@ class NodePodNetwork implements PodNetwork {
   readonly #book: AddressBook;
   readonly #tunnel: Tunnel;
   readonly #masquerade: Masquerade;
+  readonly #hostPorts: HostPortRules;
   #range: PodRange | undefined;
   #nodeIp = '';
   /** start, setPeers, sweep and stop one after the other; and the changes of each pod likewise. */
@@ -56,6 +58,7 @@ class NodePodNetwork implements PodNetwork {
     this.#book = new AddressBook(join(dataDir, 'network', 'addresses.json'), logger);
     this.#tunnel = new Tunnel({ ip: this.#ip, logger, mtu });
     this.#masquerade = new Masquerade(executor);
+    this.#hostPorts = new HostPortRules(executor);
   }
 
   async start(podCidr: string, nodeIp: string): Promise<void> {
@@ -105,6 +108,13 @@ class NodePodNetwork implements PodNetwork {
     await this.#turn(podUid, async () => {
       await this.#ip.deleteLinks([deviceOf(podUid)]);
       await this.#book.release(podUid);
+    });
+  }
+
+  async setHostPorts(forwards: readonly HostPortForward[]): Promise<void> {
+    await this.#turn('node', async () => {
+      this.#started();
+      await this.#hostPorts.set(forwards);
     });
   }
 

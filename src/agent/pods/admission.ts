@@ -1,7 +1,10 @@
 /** Whether this machine takes a pod up. Pure but for the ledger; the words are those Kubernetes users know. */
+import { matchesRequired } from '../../machinery/node-affinity.ts';
 import type { Node, Pod } from '../../machinery/types.ts';
+import type { HostPorts } from './host-ports.ts';
 import type { Ledger, Shortage } from './ledger.ts';
 import { podRequests } from './needs.ts';
+import { unsupported } from './unsupported.ts';
 
 export interface Refusal {
   reason: string;
@@ -9,20 +12,22 @@ export interface Refusal {
 }
 
 /** Reserves what the pod needs, or says why not. The refusal is final: the pod's phase becomes Failed. */
-export function admit(pod: Pod, node: Pick<Node, 'metadata'>, ledger: Ledger): Refusal | undefined {
+export function admit(pod: Pod, node: Pick<Node, 'metadata'>, ledger: Ledger, hostPorts: HostPorts): Refusal | undefined {
   const spec = pod.spec!;
   const labels = node.metadata.labels ?? {};
   const wanted = Object.entries(spec.nodeSelector ?? {});
-  if (wanted.some(([key, value]) => labels[key] !== value)) {
+  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const unwanted = required !== undefined && !matchesRequired(required.nodeSelectorTerms, node);
+  if (unwanted || wanted.some(([key, value]) => labels[key] !== value)) {
     return { reason: 'NodeAffinity', message: 'Pod was rejected: Predicate NodeAffinity failed' };
   }
-  if (spec.shareProcessNamespace) {
-    return {
-      reason: 'UnsupportedOption',
-      message: 'Pod was rejected: spec.shareProcessNamespace is not supported by this version of the agent',
-    };
+  const refusal = unsupported(spec);
+  if (refusal) return refusal;
+  if (!hostPorts.reserve(pod)) {
+    return { reason: 'HostPortConflict', message: 'Pod was rejected: Pod cannot be started due to host port conflict' };
   }
   const shortage = ledger.reserve(pod.metadata.uid!, podRequests(spec));
+  if (shortage) hostPorts.drop(pod.metadata.uid!);
   return shortage && { reason: `OutOf${shortage.resource}`, message: shortageMessage(shortage) };
 }
 

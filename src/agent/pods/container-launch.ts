@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Container, Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
+import { containerCapabilities } from '../runtime/capabilities.ts';
 import { containerCommand } from '../runtime/command.ts';
 import { containerEnvironment } from '../runtime/env.ts';
 import type { FieldValues } from '../runtime/pod-fields.ts';
@@ -21,6 +22,7 @@ import { ContainerWaiting } from './container-waiting.ts';
 import type { ImagePuller } from './image-puller.ts';
 import { containerCgroupLimits, containerNeeds, oomScoreAdjust } from './needs.ts';
 import type { PodObjects } from './objects.ts';
+import { ephemeralOf } from './pod-context.ts';
 import { credentialsFor } from './pull-secrets.ts';
 import { type ContainerRun, containerId, type PodPaths, type PodRecord } from './record.ts';
 import { hostnameOf, namespacesOf, podMounts } from './sandbox.ts';
@@ -42,14 +44,16 @@ export interface LaunchContext {
 }
 
 const configRetryMs = 10_000;
+const targetRetryMs = 1_000;
 const defaultTerminationPath = '/dev/termination-log';
 /** The exit code of a container that could not be started. */
 const startErrorCode = 128;
 
 /** `spec.containers{name}`, for events. */
 export function fieldPathOf(pod: Pod, container: string): string {
-  const init = pod.spec?.initContainers?.some(({ name }) => name === container);
-  return `spec.${init ? 'initContainers' : 'containers'}{${container}}`;
+  const lists = ['initContainers', 'ephemeralContainers'] as const;
+  const list = lists.find((candidate) => pod.spec?.[candidate]?.some(({ name }) => name === container));
+  return `spec.${list ?? 'containers'}{${container}}`;
 }
 
 /** NAME_NAMESPACE(UID), as in messages. */
@@ -196,6 +200,11 @@ async function describe(
   const taken = new Set(own.map(({ destination }) => destination));
   const terminationPath = container.terminationMessagePath ?? defaultTerminationPath;
   const qos = pod.status?.qosClass ?? qosClassOf(pod.spec!);
+  const { add = [], drop = [] } = security.capabilities ?? {};
+  const privileged = security.privileged === true;
+  const capabilities = new Set(containerCapabilities({ privileged, add, drop }, services.bounding));
+  const wanted = security.seccompProfile ?? podSecurity.seccompProfile;
+  const seccomp = privileged ? undefined : await services.seccomp.filter(wanted, capabilities);
   return buildSpec({
     pod,
     container,
@@ -204,7 +213,7 @@ async function describe(
     env: variables,
     cwd: container.workingDir || image.config.workingDir,
     user,
-    namespaces: namespacesOf(pod, paths),
+    namespaces: { ...namespacesOf(pod, paths), ...targetNamespace(context, container) },
     mounts: [
       ...podMounts(pod, paths, taken, security.readOnlyRootFilesystem === true),
       ...own,
@@ -214,6 +223,17 @@ async function describe(
     cgroupsPath: `${context.cgroupParent}/${id}`,
     oomScoreAdj: oomScoreAdjust(qos, containerNeeds(container, 'requests').memoryBytes, services.machineMemoryBytes),
     bounding: services.bounding,
-    hostDevices: security.privileged ? await services.hostDevices() : [],
+    hostDevices: privileged ? await services.hostDevices() : [],
+    ...(seccomp ? { seccomp } : {}),
   });
+}
+
+/** A container for debugging may see the processes of another; in a shared process namespace it does anyway. */
+function targetNamespace({ pod, record, services }: LaunchContext, { name }: Container): { pid?: string } {
+  const target = ephemeralOf(pod.spec).find((container) => container.name === name)?.targetContainerName;
+  if (!target || pod.spec?.shareProcessNamespace || pod.spec?.hostPID) return {};
+  const run = record.containers[target]?.current;
+  if (run?.state === 'running') return { pid: `/proc/${run.pid}/ns/pid` };
+  const message = `unable to find target container "${target}": it does not run`;
+  throw new ContainerWaiting('CreateContainerError', message, services.clock.wallMs() + targetRetryMs);
 }

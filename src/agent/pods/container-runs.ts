@@ -9,7 +9,7 @@ import { rotateLog } from './log-rotation.ts';
 import type { PodObjects } from './objects.ts';
 import { RunObserver } from './observe.ts';
 import { type PodPlan, restartPolicyOf, type Waiting } from './plan.ts';
-import { addressOf, containersOf, fieldValuesOf, type PodContext } from './pod-context.ts';
+import { addressOf, containersOf, ephemeralOf, fieldValuesOf, type PodContext } from './pod-context.ts';
 import { PodProbes } from './probes.ts';
 import type { ContainerRun } from './record.ts';
 import { ContainerStopper } from './stop.ts';
@@ -34,6 +34,9 @@ interface StopRequest {
   /** Instead of the pod's. */
   graceSeconds?: number;
 }
+
+/** An evicted pod has to go soon. */
+const evictionStop: StopRequest = { graceSeconds: 1 };
 
 export class ContainerRuns {
   readonly probes: PodProbes;
@@ -146,7 +149,7 @@ export class ContainerRuns {
       const container = containersOf(this.#context.pod()).find(({ name }) => name === action.container)!;
       if (action.type === 'stop') {
         const run = this.#current(container);
-        if (run) await this.#stop(container, run);
+        if (run) await this.#stop(container, run, this.#context.record.failed?.reason === 'Evicted' ? evictionStop : {});
         acted = true;
       } else if ((this.#retryAtMs.get(container.name) ?? 0) <= nowMs) {
         acted = (await this.#start(container, action.attempt, signal)) || acted;
@@ -163,7 +166,7 @@ export class ContainerRuns {
       const run = this.#current(container);
       if (run && run.state !== 'exited') await this.#stop(container, run);
     };
-    await Promise.all(spec.containers.map(stop));
+    await Promise.all([...spec.containers, ...ephemeralOf(spec)].map(stop));
     for (const container of (spec.initContainers ?? []).toReversed()) await stop(container);
   }
 

@@ -7,11 +7,15 @@ import { errorMessage } from '../../lib/errors.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
+import { startPause, stopPause } from '../runtime/pause.ts';
+import { isAlive } from '../runtime/process-identity.ts';
+import { unmountBelow } from '../volumes/mounts.ts';
 import { PodVolumes } from '../volumes/pod-volumes.ts';
 import { podCgroupLimits } from './needs.ts';
 import type { PodObjects } from './objects.ts';
 import { addressOf, fieldValuesOf, type PodContext } from './pod-context.ts';
-import { ensureSandbox, sandboxStands, writePodFiles } from './sandbox.ts';
+import { containerId, pauseName } from './record.ts';
+import { ensureSandbox, namespacesOf, sandboxStands, writePodFiles } from './sandbox.ts';
 import { tearDownPod } from './teardown.ts';
 
 /** Processes and threads of one pod. */
@@ -46,7 +50,8 @@ export class PodGround {
   async look(): Promise<void> {
     const { record, paths, pod } = this.#context;
     const hasAddress = pod().spec?.hostNetwork === true || record.ip !== undefined;
-    this.#ready = !record.ended && record.hadSandbox && hasAddress && (await sandboxStands(pod(), paths));
+    const stands = !record.ended && record.hadSandbox && hasAddress && (await sandboxStands(pod(), paths));
+    this.#ready = stands && (!pod().spec?.shareProcessNamespace || (!!record.pause && (await isAlive(record.pause))));
   }
 
   /** Rejects with the signal's reason, AgentError 'Sandbox', 'Network' or 'Volume'; the events are recorded here. */
@@ -86,15 +91,34 @@ export class PodGround {
   async #makeSandbox(pod: Pod): Promise<void> {
     const { services, paths, record, uid, save, publish } = this.#context;
     const { options, executor, network } = services;
+    if (record.ip !== undefined) {
+      services.events.record(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
+    }
     // On disk before the first mount: an agent that dies here leaves nothing that the next one does not know of.
     record.hadSandbox = true;
     record.ip = undefined;
     await save();
     await ensureSandbox(pod, paths, options.nodeName, executor);
-    if (!pod.spec?.hostNetwork) record.ip = (await network.attach(uid, paths.netns)).ip;
+    if (!pod.spec?.hostNetwork) {
+      record.ip = (await network.attach(uid, paths.netns)).ip;
+      await services.hostPorts.lead(uid, record.ip);
+    }
     await writePodFiles(pod, paths, options.nodeName, addressOf(this.#context));
+    if (pod.spec?.shareProcessNamespace) await this.#startPause(pod);
     this.#ready = true;
     await save();
     publish();
+  }
+
+  async #startPause(pod: Pod): Promise<void> {
+    const { services, paths, record, uid } = this.#context;
+    const { runtime, executor } = services;
+    const { pid: namespaceFile, ...namespaces } = namespacesOf(pod, paths);
+    const id = containerId(uid, pauseName, 0);
+    const place = { runtime, id, bundle: paths.pause, rootfs: paths.pauseRoot };
+    await stopPause(place, record.pause);
+    await unmountBelow(namespaceFile!, executor);
+    const cgroupsPath = `${this.cgroupParent}/${id}`;
+    record.pause = await startPause({ ...place, executor, cgroupsPath, namespaceFile: namespaceFile!, namespaces });
   }
 }

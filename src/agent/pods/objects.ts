@@ -10,6 +10,7 @@ import type { Client } from '../../machinery/client.ts';
 import { Informer } from '../../machinery/informer.ts';
 import { configMaps, type Resource, secrets } from '../../machinery/resources.ts';
 import type { ConfigMap, KubeObject, Pod, PodSpec, Secret } from '../../machinery/types.ts';
+import { ephemeralOf } from './pod-context.ts';
 
 export interface ObjectsOptions {
   client: Client;
@@ -38,6 +39,8 @@ export interface PodObjects {
   synced(signal: AbortSignal): Promise<void>;
   /** Ends the watches that no other pod needs. */
   release(): void;
+  /** Holds also what the pod names by now: containers may have been added to it. */
+  extend(pod: Pod): void;
 }
 
 export class Objects {
@@ -51,22 +54,31 @@ export class Objects {
   /** Holds all that `pod` refers to; `onChange` is called when one of them changes. */
   hold(pod: Pod, onChange: () => void): PodObjects {
     const namespace = pod.metadata.namespace ?? '';
-    const names = referencesOf(pod.spec!);
-    const held: [Resource, string][] = [
-      ...[...names.configMaps].map((name): [Resource, string] => [configMaps, name]),
-      ...[...names.secrets].map((name): [Resource, string] => [secrets, name]),
-    ];
-    const entries = held.map(([resource, name]) => this.#acquire(resource, namespace, name, onChange));
+    const held = new Map<string, Entry>();
+    let released = false;
+    const extend = ({ spec }: Pod) => {
+      if (released) return;
+      const names = referencesOf(spec!);
+      for (const [resource, wanted] of [[configMaps, names.configMaps] as const, [secrets, names.secrets] as const]) {
+        for (const name of wanted) {
+          const key = keyOf(resource, namespace, name);
+          if (!held.has(key)) held.set(key, this.#acquire(resource, namespace, name, onChange));
+        }
+      }
+    };
+    extend(pod);
     const find = <T extends KubeObject>(resource: Resource<T>, name: string) =>
       this.#entries.get(keyOf(resource, namespace, name))?.informer.get(namespace, name) as T | undefined;
     return {
       configMap: (name) => find(configMaps, name),
       secret: (name) => find(secrets, name),
       synced: async (signal) => {
-        await Promise.all(entries.map(({ informer }) => informer.synced(signal)));
+        await Promise.all([...held.values()].map(({ informer }) => informer.synced(signal)));
       },
+      extend,
       release: () => {
-        for (const [resource, name] of held) this.#release(keyOf(resource, namespace, name), onChange);
+        released = true;
+        for (const key of held.keys()) this.#release(key, onChange);
       },
     };
   }
@@ -116,7 +128,7 @@ export function referencesOf(spec: PodSpec): References {
       add(found.secrets, source.secret?.name);
     }
   }
-  for (const container of [...spec.containers, ...(spec.initContainers ?? [])]) {
+  for (const container of [...spec.containers, ...(spec.initContainers ?? []), ...ephemeralOf(spec)]) {
     for (const source of container.envFrom ?? []) {
       add(found.configMaps, source.configMapRef?.name);
       add(found.secrets, source.secretRef?.name);

@@ -18,7 +18,7 @@ export type PodAction =
   | { type: 'stop'; container: string };
 
 export interface PodPlan {
-  /** At most one start at a time and in order; several stops. Empty: nothing to do now. */
+  /** Starts in order; several stops. Empty: nothing to do now. */
   actions: PodAction[];
   /** Why containers that do not run are waiting. */
   waiting: Record<string, Waiting>;
@@ -58,8 +58,13 @@ export function planPod(spec: PodSpec, input: PlanInput): PodPlan {
 
   if (record.failed) return stopAll(spec, record, plan);
 
+  for (const { name } of spec.ephemeralContainers ?? []) {
+    const run = recordOf(name).current;
+    if (!run || run.state === 'creating') plan.actions.push({ type: 'start', container: name, attempt: 0 });
+  }
+
   if (appBegun && spec.containers.every(({ name }) => endedForGood(recordOf(name), policy))) {
-    return stopAll(spec, record, plan);
+    return stopAll(spec, record, { ...plan, actions: [] });
   }
 
   for (const container of initContainers) {
@@ -80,7 +85,7 @@ export function planPod(spec: PodSpec, input: PlanInput): PodPlan {
       return plan;
     }
     if (run.state === 'running') return plan;
-    if (policy === 'Never') return stopAll(spec, record, plan);
+    if (policy === 'Never') return stopAll(spec, record, { ...plan, actions: [] });
     startOrWait(container, state, input, plan);
     return plan;
   }
@@ -122,7 +127,7 @@ function endedForGood(state: ContainerRecord, policy: RestartPolicy): boolean {
 
 /** Stops what still runs; finished when nothing does. */
 function stopAll(spec: PodSpec, record: PlanInput['record'], plan: PodPlan): PodPlan {
-  const all = [...spec.containers, ...(spec.initContainers ?? []).toReversed()];
+  const all = [...spec.containers, ...(spec.ephemeralContainers ?? []), ...(spec.initContainers ?? []).toReversed()];
   for (const { name } of all) {
     const state = record.containers[name]?.current?.state;
     if (state === 'running' || state === 'creating') plan.actions.push({ type: 'stop', container: name });

@@ -1,5 +1,5 @@
 /** What the parts of one pod's worker share: the pod as it is wanted, the record of what is, and how to tell of changes. */
-import type { Container, Pod } from '../../machinery/types.ts';
+import type { Container, Pod, PodSpec } from '../../machinery/types.ts';
 import type { FieldValues } from '../runtime/pod-fields.ts';
 import type { PodPaths, PodRecord } from './record.ts';
 import type { PodServices } from './services.ts';
@@ -19,9 +19,14 @@ export interface PodContext {
   publish(): void;
 }
 
-/** Init containers first, then the others. */
+/** Init containers first, then the others, those for debugging last. */
 export function containersOf(pod: Pod): Container[] {
-  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
+  return [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? []), ...ephemeralOf(pod.spec)];
+}
+
+/** Containers that were added to the pod while it ran. As any, but never restarted and without weight for the pod's own end. */
+export function ephemeralOf(spec: PodSpec | undefined): (Container & { targetContainerName?: string })[] {
+  return (spec?.ephemeralContainers ?? []) as (Container & { targetContainerName?: string })[];
 }
 
 /** The pod's address, once it has one. */

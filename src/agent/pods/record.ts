@@ -57,6 +57,8 @@ export interface PodRecord {
   failed?: { reason: string; message: string };
   /** True from the first sandbox on. */
   hadSandbox: boolean;
+  /** The process that holds the shared process namespace. */
+  pause?: { pid: number; start: string };
   ip?: string;
   containers: Record<string, ContainerRecord>;
   /** The status computed last: keeps the transition times of conditions. */
@@ -72,6 +74,9 @@ export function containerId(podUid: string, container: string, attempt: number):
   return createHash('sha256').update(`${podUid}/${container}/${attempt}`).digest('hex');
 }
 
+/** No container can have this name. */
+export const pauseName = '_pause';
+
 /** Folder of one pod. Names that start with `_` or hold a dot can never be a container's, which has its logs in NAME/. */
 export function podPaths(dataDir: string, podUid: string) {
   const dir = join(dataDir, 'pods', podUid);
@@ -81,6 +86,9 @@ export function podPaths(dataDir: string, podUid: string) {
     netns: join(dir, '_ns', 'net'),
     ipcns: join(dir, '_ns', 'ipc'),
     utsns: join(dir, '_ns', 'uts'),
+    pidns: join(dir, '_ns', 'pid'),
+    pause: join(dir, '_run', pauseName),
+    pauseRoot: join(dir, '_pause'),
     shm: join(dir, '_shm'),
     files: join(dir, '_files'),
     volumes: join(dir, '_volumes'),

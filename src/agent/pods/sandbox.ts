@@ -18,6 +18,7 @@ export interface Namespaces {
   net?: string;
   ipc?: string;
   uts?: string;
+  pid?: string;
 }
 
 /** Files of the namespaces the pod has for itself. */
@@ -26,6 +27,7 @@ export function namespacesOf(pod: Pod, paths: PodPaths): Namespaces {
   return {
     ...(spec.hostNetwork ? {} : { net: paths.netns, uts: paths.utsns }),
     ...(spec.hostIPC ? {} : { ipc: paths.ipcns }),
+    ...(spec.shareProcessNamespace ? { pid: paths.pidns } : {}),
   };
 }
 
@@ -47,7 +49,8 @@ export async function sandboxStands(pod: Pod, paths: PodPaths): Promise<boolean>
 /** Makes what is missing. What stands is kept only when it is complete. AgentError 'Sandbox'. */
 export async function ensureSandbox(pod: Pod, paths: PodPaths, nodeName: string, executor: Executor): Promise<void> {
   if (await sandboxStands(pod, paths)) return;
-  const namespaces = namespacesOf(pod, paths);
+  // The shared process namespace needs a process that stays in it: it comes later, when the others stand.
+  const { pid: _pid, ...namespaces } = namespacesOf(pod, paths);
   try {
     await unmountBelow(dirname(paths.netns), executor);
     await unmountBelow(paths.shm, executor);

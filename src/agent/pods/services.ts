@@ -4,9 +4,11 @@ import type { Logger } from '../../lib/logger.ts';
 import type { Client } from '../../machinery/client.ts';
 import type { KubeObject, Node } from '../../machinery/types.ts';
 import type { ContainerRuntime } from '../runtime/container-runtime.ts';
+import type { SeccompProfiles } from '../runtime/seccomp.ts';
 import type { HostDevice } from '../runtime/spec.ts';
 import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from '../types.ts';
 import type { ExitWatch } from './exit-watch.ts';
+import type { HostPorts } from './host-ports.ts';
 import type { Ledger } from './ledger.ts';
 import type { Objects } from './objects.ts';
 
@@ -31,12 +33,14 @@ export interface PodServices {
   exits: ExitWatch;
   objects: Objects;
   ledger: Ledger;
+  hostPorts: HostPorts;
   /** Resolves when this machine's Node has been seen once. */
   nodeKnown(signal: AbortSignal): Promise<void>;
   /** This machine's Node as last seen. */
   node(): Pick<Node, 'metadata'>;
   /** `CAP_…` names of this process's bounding set. */
   bounding: ReadonlySet<string>;
+  seccomp: SeccompProfiles;
   hostDevices(): Promise<HostDevice[]>;
   machineMemoryBytes: number;
   /** Environment variables that tell of services, for pods of a namespace. */

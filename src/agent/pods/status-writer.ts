@@ -142,6 +142,7 @@ const ownFields = [
   'startTime',
   'containerStatuses',
   'initContainerStatuses',
+  'ephemeralContainerStatuses',
 ] as const; // prettier-ignore
 
 /** JSON knows no `undefined`: absent and undefined are the same. */

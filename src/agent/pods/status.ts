@@ -7,6 +7,7 @@
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from '../../machinery/types.ts';
 import { isSidecar, restartPolicyOf, type Waiting } from './plan.ts';
+import { ephemeralOf } from './pod-context.ts';
 import type { ContainerRecord, ContainerRun, PodRecord } from './record.ts';
 
 export interface StatusInput {
@@ -42,6 +43,9 @@ export function computePodStatus(input: StatusInput): PodStatus {
     list.filter(shown).map((container) => containerStatus(container, input, init, initDone));
   const initContainerStatuses = statusesOf(initContainers, true);
   const containerStatuses = statusesOf(spec.containers, false);
+  const ephemeralContainerStatuses = ephemeralOf(spec)
+    .filter(shown)
+    .map((container) => ephemeralStatus(container, input));
   const previous = pod.status ?? {};
   const status: PodStatus = {
     phase,
@@ -53,6 +57,7 @@ export function computePodStatus(input: StatusInput): PodStatus {
     ...(containerStatuses.length ? { containerStatuses } : {}),
   };
   if (initContainerStatuses.length) status.initContainerStatuses = initContainerStatuses;
+  if (ephemeralContainerStatuses.length) status.ephemeralContainerStatuses = ephemeralContainerStatuses;
   if (record.failed) {
     status.reason = record.failed.reason;
     status.message = record.failed.message;
@@ -114,6 +119,12 @@ function containerStatus(container: Container, input: StatusInput, init: boolean
     ...(newest ? { containerID: `kontiki://${newest.id}` } : {}),
     started: init && !isSidecar(container) ? running : running && input.started(name),
   };
+}
+
+/** It serves nobody, so it is never ready. */
+function ephemeralStatus(container: Container, input: StatusInput): ContainerStatus {
+  const { started: _started, ...status } = containerStatus(container, input, false, true);
+  return { ...status, ready: false };
 }
 
 function defaultWaiting(input: StatusInput, init: boolean, initDone: boolean): string {

@@ -2,22 +2,27 @@
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Pod } from '../../machinery/types.ts';
+import { stopPause } from '../runtime/pause.ts';
 import { removeTree } from '../volumes/mounts.ts';
 import { releaseRun } from './container-launch.ts';
-import { containerId, type PodPaths, type PodRecord, podPaths } from './record.ts';
+import { containersOf } from './pod-context.ts';
+import { containerId, type PodPaths, type PodRecord, pauseName, podPaths } from './record.ts';
 import type { PodServices } from './services.ts';
 
 /** All but the folder with record and logs. Nothing of the pod may run any more. */
 export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPaths, record: PodRecord): Promise<void> {
   const { network, cgroups, executor, images } = services;
   const uid = pod.metadata.uid!;
-  const containers = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
-  for (const { name } of containers) {
+  for (const { name } of containersOf(pod)) {
     const state = record.containers[name];
     for (const run of [state?.last, state?.current]) if (run) await releaseRun({ services, paths }, name, run);
     // A root may have been mounted for a run that was never recorded.
     const next = state?.current ? state.current.attempt + 1 : 0;
     await images.removeRoot(containerId(uid, name, next));
+  }
+  if (pod.spec?.shareProcessNamespace) {
+    const id = containerId(uid, pauseName, 0);
+    await stopPause({ runtime: services.runtime, id, bundle: paths.pause, rootfs: paths.pauseRoot }, record.pause);
   }
   if (record.hadSandbox && !pod.spec?.hostNetwork) await network.detach(uid);
   await removeTree(dirname(paths.netns), executor);

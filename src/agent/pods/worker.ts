@@ -14,6 +14,7 @@ import { removeTree } from '../volumes/mounts.ts';
 import { admit } from './admission.ts';
 import { podLabel } from './container-launch.ts';
 import { ContainerRuns } from './container-runs.ts';
+import { Evictor } from './eviction.ts';
 import { PodGround } from './ground.ts';
 import { podRequests } from './needs.ts';
 import type { PodObjects } from './objects.ts';
@@ -51,6 +52,7 @@ export class PodWorker implements PodContext {
   readonly #writer: StatusWriter;
   readonly #objects: PodObjects;
   readonly #ground: PodGround;
+  readonly #evictor: Evictor;
   readonly #runs: ContainerRuns;
   #pod: Pod;
   /** The API no longer has the pod. */
@@ -69,6 +71,7 @@ export class PodWorker implements PodContext {
     this.#adopted = record !== undefined;
     const startTime = timestamp(services.clock.wallMs());
     this.record = record ?? { version: 1, pod, startTime, hadSandbox: false, containers: {}, ended: false };
+    if (record && !record.ended) services.hostPorts.adopt(pod, record.ip);
     this.paths = podPaths(services.options.dataDir, this.uid);
     this.#file = new RecordFile(this.paths.state, this.record);
     const { client, clock, logger } = services;
@@ -79,6 +82,11 @@ export class PodWorker implements PodContext {
       this.waker.wake();
     });
     this.#ground = new PodGround(this, this.#objects);
+    this.#evictor = new Evictor(this, {
+      volumes: this.#ground.volumes,
+      mayEvict: () => !this.#terminating && !this.record.ended && !this.record.failed,
+      signal: this.#stop.signal,
+    });
     this.#runs = new ContainerRuns({
       context: this,
       ground: this.#ground,
@@ -120,6 +128,7 @@ export class PodWorker implements PodContext {
   /** The pod as the API has it now. */
   update(pod: Pod): void {
     this.#pod = pod;
+    this.#objects.extend(pod);
     this.#writer.observe(pod);
     if (this.#terminating) this.#interrupt('the pod is being deleted');
     // Labels and annotations may be in files.
@@ -201,6 +210,7 @@ export class PodWorker implements PodContext {
     this.publish();
     if (this.#runs.due(plan)) await this.#ground.prepare(this.#work.signal);
     else if (objectsChanged && this.#ground.ready) await this.#ground.volumes.refresh(this.#pod);
+    if (this.#ground.ready) this.#evictor.begin();
     const acted = await this.#runs.act(plan, this.#work.signal);
     this.publish();
     if (acted) return clock.wallMs();
@@ -231,7 +241,7 @@ export class PodWorker implements PodContext {
     }
     // Labels that people gave the Node decide too.
     await services.nodeKnown(this.#work.signal);
-    const refusal = admit(this.#pod, services.node(), services.ledger);
+    const refusal = admit(this.#pod, services.node(), services.ledger, services.hostPorts);
     if (refusal) {
       services.events.record(this.#pod, 'Warning', refusal.reason, refusal.message);
       record.failed = refusal;
@@ -281,10 +291,12 @@ export class PodWorker implements PodContext {
 
   /** Nothing runs any more: gives back all but the logs, and says so. */
   async #end(): Promise<void> {
+    this.#evictor.end();
     await this.#ground.remove();
     this.#runs.probes.stopAll();
     this.record.ended = true;
     this.services.ledger.release(this.uid);
+    await this.services.hostPorts.release(this.uid);
     this.#objects.release();
     await this.save();
     this.publish();

@@ -5,6 +5,7 @@
 import type { Container, Pod } from '../../machinery/types.ts';
 import type { CgroupLimits } from '../types.ts';
 import { containerCapabilities } from './capabilities.ts';
+import type { OciSeccomp } from './seccomp.ts';
 import type { ProcessUser } from './user.ts';
 
 export interface OciMount {
@@ -22,6 +23,8 @@ export interface OciProcess {
   cwd: string;
   capabilities: Record<'bounding' | 'effective' | 'permitted' | 'inheritable', string[]>;
   noNewPrivileges: boolean;
+  apparmorProfile?: string;
+  selinuxLabel?: string;
   oomScoreAdj?: number;
 }
 
@@ -55,7 +58,7 @@ export interface SpecInput {
   cwd: string;
   user: ProcessUser;
   /** Files that hold the pod's namespaces; a missing one: the host's. */
-  namespaces: { net?: string; ipc?: string; uts?: string };
+  namespaces: { net?: string; ipc?: string; uts?: string; pid?: string };
   /** Of the pod: /dev/shm, /etc/hosts and such, then the container's volumes. In order; a later one covers an earlier. */
   mounts: OciMount[];
   limits: CgroupLimits;
@@ -64,6 +67,8 @@ export interface SpecInput {
   /** `CAP_…` names this machine can give. */
   bounding: ReadonlySet<string>;
   hostDevices: HostDevice[];
+  /** Left out: every system call is allowed. */
+  seccomp?: OciSeccomp;
 }
 
 const maskedPaths = [
@@ -104,6 +109,7 @@ export function buildSpec(input: SpecInput): OciSpec {
       cwd: input.cwd || '/',
       capabilities: { bounding: capabilities, effective: held, permitted: held, inheritable: [] },
       noNewPrivileges: security.allowPrivilegeEscalation === false,
+      ...securityLabels(pod, container),
       ...(input.oomScoreAdj >= 0 || canLowerOomScore ? { oomScoreAdj: input.oomScoreAdj } : {}),
     },
     root: { path: input.rootfs, readonly: security.readOnlyRootFilesystem === true },
@@ -116,6 +122,7 @@ export function buildSpec(input: SpecInput): OciSpec {
       sysctl: sysctls(pod),
       rootfsPropagation: 'rslave',
       ...(unmasked ? {} : { maskedPaths, readonlyPaths }),
+      ...(input.seccomp ? { seccomp: input.seccomp } : {}),
     },
     annotations: {
       'io.kubernetes.pod.uid': pod.metadata.uid ?? '',
@@ -123,6 +130,18 @@ export function buildSpec(input: SpecInput): OciSpec {
       'io.kubernetes.pod.name': pod.metadata.name,
       'io.kubernetes.container.name': container.name,
     },
+  };
+}
+
+/** Of the kernel's security modules; a pod that names them is refused where the kernel has none. */
+function securityLabels(pod: Pod, container: Container): Pick<OciProcess, 'apparmorProfile' | 'selinuxLabel'> {
+  const [own, shared] = [container.securityContext, pod.spec?.securityContext];
+  const profile = own?.appArmorProfile ?? shared?.appArmorProfile;
+  const { user = '', role = '', type = '', level = '' } = own?.seLinuxOptions ?? shared?.seLinuxOptions ?? {};
+  const label = [user || 'system_u', role || 'system_r', type || 'container_t', level || 's0'].join(':');
+  return {
+    ...(profile?.type === 'Localhost' && profile.localhostProfile ? { apparmorProfile: profile.localhostProfile } : {}),
+    ...(user || role || type || level ? { selinuxLabel: label } : {}),
   };
 }
 
@@ -150,7 +169,8 @@ function systemMounts(privileged: boolean): OciMount[] {
 
 function namespaces({ namespaces: held, pod }: SpecInput): { type: string; path?: string }[] {
   const list: { type: string; path?: string }[] = [{ type: 'mount' }, { type: 'cgroup' }];
-  if (!pod.spec?.hostPID) list.push({ type: 'pid' });
+  if (held.pid) list.push({ type: 'pid', path: held.pid });
+  else if (!pod.spec?.hostPID) list.push({ type: 'pid' });
   if (held.net) list.push({ type: 'network', path: held.net });
   if (held.ipc) list.push({ type: 'ipc', path: held.ipc });
   if (held.uts) list.push({ type: 'uts', path: held.uts });

@@ -1,6 +1,7 @@
 /** From names in a request to the container meant. StatusErrors in the words kubectl users know. */
 import { badRequest, notFound } from '../../machinery/status.ts';
 import type { Container } from '../../machinery/types.ts';
+import { containersOf } from '../pods/pod-context.ts';
 import type { PodManager } from '../pods/pod-manager.ts';
 import type { ContainerRun } from '../pods/record.ts';
 import type { PodWorker } from '../pods/worker.ts';
@@ -31,8 +32,7 @@ export interface RunningContainer {
 /** 400 when the pod has no such container or it does not run. */
 export function findRunning(manager: PodManager, address: ContainerAddress): RunningContainer {
   const worker = findPod(manager, address);
-  const spec = worker.pod().spec;
-  const container = [...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].find(({ name }) => name === address.container);
+  const container = containersOf(worker.pod()).find(({ name }) => name === address.container);
   if (!container) throw badRequest(`container ${address.container} is not valid for pod ${address.pod}`);
   const run = worker.record.containers[container.name]?.current;
   if (run?.state !== 'running') throw badRequest(`container not found ("${address.container}")`);

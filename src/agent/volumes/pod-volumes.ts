@@ -92,8 +92,13 @@ export class PodVolumes {
     return mounts.sort((a, b) => depth(a) - depth(b));
   }
 
-  #dir(volume: Volume): string {
-    return join(this.#options.paths.volumes, volume.name);
+  #dir({ name }: Volume): string {
+    return this.folderOf(name);
+  }
+
+  /** Where a volume of this pod lies. */
+  folderOf(name: string): string {
+    return join(this.#options.paths.volumes, name);
   }
 
   async #setUp(volume: Volume, pod: Pod, mounted: ReadonlySet<string>): Promise<void> {

@@ -21,6 +21,7 @@ interface SubresourceForm {
   verbs: string[];
 }
 
+const readWrite: string[] = ['get', 'patch', 'update'];
 const stream: string[] = ['create', 'get'];
 const subresourceForms: Record<string, SubresourceForm> = {
   scale: { kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
@@ -32,8 +33,8 @@ const subresourceForms: Record<string, SubresourceForm> = {
 };
 
 function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
-  if (statusSubresourcesOf(kind).includes(name)) return { kind: kind.kind, verbs: ['get', 'patch', 'update'] };
-  const own = { finalize: ['update'], log: ['get'] }[name];
+  if (statusSubresourcesOf(kind).includes(name)) return { kind: kind.kind, verbs: readWrite };
+  const own = { ephemeralcontainers: readWrite, finalize: ['update'], log: ['get'] }[name];
   return subresourceForms[name] ?? { kind: kind.kind, verbs: own ?? ['get'] };
 }
 

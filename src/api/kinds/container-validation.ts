@@ -81,7 +81,7 @@ function validateUniqueName(container: Container, names: Set<string>, path: stri
   return [];
 }
 
-function validateContainer(container: Container, context: PodContext, path: string): FieldError[] {
+export function validateContainer(container: Container, context: PodContext, path: string): FieldError[] {
   const errors = checkName(`${path}.name`, container.name, isDns1123Label);
   if (!container.image) errors.push(required(`${path}.image`));
   else if (container.image.trim() !== container.image) {

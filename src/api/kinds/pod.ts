@@ -6,6 +6,7 @@ import { qosClassOf } from '../../machinery/qos.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import { addDefaultTolerations } from '../../machinery/tolerations.ts';
 import type { Pod, PodCondition, PodSpec } from '../../machinery/types.ts';
+import { forbidEphemeralAtCreation } from './ephemeral-validation.ts';
 import { checkImmutable, notPermitted } from './field-errors.ts';
 import { podColumns } from './pod-columns.ts';
 import { setPodOnlyDefaults, setPodSpecDefaults } from './pod-spec-defaults.ts';
@@ -26,7 +27,7 @@ export const podKind: KindDefinition<Pod> = {
   namespaced: true,
   versions: [{ name: 'v1', schema: 'core.v1.Pod' }],
   hasStatus: true,
-  subresources: ['log', 'exec', 'attach', 'portforward', 'binding', 'eviction'],
+  subresources: ['log', 'exec', 'attach', 'portforward', 'binding', 'eviction', 'ephemeralcontainers'],
 
   setDefaults(pod) {
     pod.spec ??= { containers: [] };
@@ -59,6 +60,8 @@ export const podKind: KindDefinition<Pod> = {
       ...validatePriority(spec),
     ];
   },
+
+  validateCreate: forbidEphemeralAtCreation,
 
   validateUpdate: (next, previous) => validatePodUpdate(next, previous),
 

@@ -1,8 +1,8 @@
 /** Filters on what a node is: named, open for pods, tainted, of the right kind. */
 
+import { matchesRequired } from '../../machinery/node-affinity.ts';
 import { tolerates, toleratesAll } from '../../machinery/tolerations.ts';
 import type { Filter } from '../types.ts';
-import { matchesRequired } from './node-affinity.ts';
 
 const unschedulable = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
 

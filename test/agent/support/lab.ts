@@ -198,6 +198,7 @@ export class Lab {
       detach: async (podUid) => {
         this.#attached.delete(podUid);
       },
+      setHostPorts: async () => {},
       sweep: async () => {},
       stop: async () => {},
     };

@@ -1,17 +1,17 @@
 /** Terms of node affinity: any term may match, in a term everything must. Pure. */
-import type { Node, PodSpec } from '../../machinery/types.ts';
+import type { Node, PodSpec } from './types.ts';
 
 type Affinity = NonNullable<NonNullable<PodSpec['affinity']>['nodeAffinity']>;
 export type SelectorTerm = NonNullable<Affinity['requiredDuringSchedulingIgnoredDuringExecution']>['nodeSelectorTerms'][number];
 type Requirement = NonNullable<SelectorTerm['matchExpressions']>[number];
 
 /** No terms match nothing. */
-export function matchesRequired(terms: readonly SelectorTerm[] | undefined, node: Node): boolean {
+export function matchesRequired(terms: readonly SelectorTerm[] | undefined, node: Pick<Node, 'metadata'>): boolean {
   return terms?.some((term) => matchesTerm(term, node)) ?? false;
 }
 
 /** An empty term matches nothing. */
-export function matchesTerm(term: SelectorTerm, node: Node): boolean {
+export function matchesTerm(term: SelectorTerm, node: Pick<Node, 'metadata'>): boolean {
   const expressions = term.matchExpressions ?? [];
   const fields = term.matchFields ?? [];
   if (expressions.length === 0 && fields.length === 0) return false;
