@@ -13,6 +13,7 @@ import { admitNodeWrite } from './node-restriction.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
 import { checkPreconditions, countGeneration, inheritOwned, newUid } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
+import { admitRoleWrite } from './rbac/escalation.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { isServiceKind } from './service-claims.ts';
 import { objectOf } from './stored-objects.ts';
@@ -55,6 +56,7 @@ function planMain(context: RegistryContext, target: NamedTarget, current: KubeOb
   admitNodeWrite({ user: target.user, kind, verb: 'update', next, previous: current });
   kind.setDefaults(next);
   kind.prepare?.(next, current, { nowMs: context.clock.wallMs(), creating: false });
+  admitRoleWrite(context.access, { user: target.user, kind, next, previous: current });
   const claims = isServiceKind(kind) ? context.claims.claim(next, current) : undefined;
   countGeneration(next, current, kind);
   const errors = uniqueErrors(

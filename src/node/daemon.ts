@@ -125,6 +125,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     nodeHealth: health,
     decisions: new Decisions(),
     podCidr: settings.podCidr,
+    rootCertificate: authority.cert,
     clock,
     random: systemRandom,
     logger,

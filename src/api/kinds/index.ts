@@ -11,6 +11,9 @@ import { namespaceKind } from './namespace.ts';
 import { nodeKind } from './node.ts';
 import { podKind } from './pod.ts';
 import { replicaSetKind } from './replica-set.ts';
+import { reviewKinds } from './reviews.ts';
+import { clusterRoleKind, roleKind } from './role.ts';
+import { clusterRoleBindingKind, roleBindingKind } from './role-binding.ts';
 import { secretKind } from './secret.ts';
 import { serviceKind } from './service.ts';
 import { serviceAccountKind } from './service-account.ts';
@@ -32,4 +35,9 @@ export const kinds: KindDefinition[] = [
   generic(replicaSetKind),
   generic(endpointSliceKind),
   generic(leaseKind),
+  generic(roleKind),
+  generic(roleBindingKind),
+  generic(clusterRoleKind),
+  generic(clusterRoleBindingKind),
+  ...reviewKinds,
 ];
