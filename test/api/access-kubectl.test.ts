@@ -59,7 +59,10 @@ for (const kubectl of kubectls()) {
     ok(await run('create serviceaccount robot'));
     const token = ok(await run('create token robot --duration=1h')).trim();
     const as = (args: string) => home.runAs(kubectl, token, args.split(' '));
-    assert.match((await as('get configmaps')).err, /User "system:serviceaccount:default:robot" cannot list resource "configmaps"/);
+    assert.match(
+      (await as('get configmaps')).err,
+      /User "system:serviceaccount:default:robot" cannot list resource "configmaps"/,
+    );
     ok(await run('create rolebinding robots --clusterrole=edit --serviceaccount=default:robot'));
     ok(await as('create configmap made --from-literal=a=b'));
     ok(await as('get configmap made'));
