@@ -44,6 +44,7 @@ export interface Daemon {
 }
 
 const tokenTtlMs = 3_600_000;
+const keyRotationMs = 10_000;
 const serverCertificateDays = 365;
 
 /** Resolves when the API answers and the agent is started. Throws NodeError when it cannot be. */
@@ -134,7 +135,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
 
   const agent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
   agent.start();
-  const control = controlServer({ peer, joinService, authority, config, store, agent, clock, logger });
+  const control = controlServer({ api, peer, joinService, authority, config, store, agent, clock, logger });
   await control.listen(paths.controlSocket);
   store.onDurable((position) => peer.setDurable(position));
   refreshMember(clusterStore, self, stopping.signal).catch((error: unknown) => {
@@ -291,6 +292,7 @@ function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
 }
 
 function controlServer(context: {
+  api: Api;
   peer: PeerThread;
   joinService: JoinService;
   authority: AuthorityRecord;
@@ -300,7 +302,7 @@ function controlServer(context: {
   clock: Clock;
   logger: Logger;
 }): ControlServer {
-  const { peer, joinService, authority, config, store, agent, clock, logger } = context;
+  const { api, peer, joinService, authority, config, store, agent, clock, logger } = context;
   return new ControlServer(
     {
       'GET /status': async () => ({
@@ -315,6 +317,10 @@ function controlServer(context: {
       'POST /tokens': async (body) => {
         const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
         return { token: await joinService.issueToken(ttlMs) };
+      },
+      'POST /service-account-keys': async () => {
+        await api.rotateServiceAccountKeys(AbortSignal.timeout(keyRotationMs));
+        return { rotated: true };
       },
       'POST /kubeconfig': async (body) => {
         const server = (body as { server?: string } | undefined)?.server ?? `https://${config.nodeIp}:${config.api.port}`;
