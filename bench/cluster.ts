@@ -18,10 +18,11 @@ const row = (what: string, figure: string) => console.log(`| ${what} | ${figure}
 const ms = (figure: number) => `${figure.toFixed(figure < 10 ? 2 : 0)} ms`;
 const summary = ({ p50, p99, ratePerSecond }: Summary) => `p50 ${ms(p50)}, p99 ${ms(p99)}, ${ratePerSecond.toFixed(0)}/s`;
 
-/** Private and shared memory of a process, as the kernel accounts it. */
-function memoryMb(pid: number, field: 'Rss' | 'Pss'): number {
+/** A process's memory in MB as the kernel accounts it: its own pages, and those of files it shares with others. */
+function memoryMb(pid: number): { own: number; shared: number } {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8');
-  return Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN) / 1024;
+  const field = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1] ?? Number.NaN) / 1024;
+  return { own: field('Private_Dirty') + field('Private_Clean'), shared: field('Shared_Clean') + field('Shared_Dirty') };
 }
 
 function childrenOf(pid: number): number[] {
@@ -34,11 +35,14 @@ function reportMemory(): void {
     const daemon = pidOf(peer) as number;
     const parts = [daemon, ...childrenOf(daemon)].map((pid) => {
       const name = readFileSync(`/proc/${pid}/cmdline`, 'utf8').match(/(main|agent|executor)(?=\.js)/)?.[1] ?? 'child';
-      return { name: name === 'main' ? 'daemon' : name, rss: memoryMb(pid, 'Rss'), pss: memoryMb(pid, 'Pss') };
+      return { name: name === 'main' ? 'daemon' : name, ...memoryMb(pid) };
     });
-    const sum = (field: 'rss' | 'pss') => parts.reduce((total, part) => total + part[field], 0).toFixed(0);
-    const list = parts.map((part) => `${part.name} ${part.rss.toFixed(0)} (${part.pss.toFixed(0)})`).join(', ');
-    row(`idle memory of ${peer.name}, RSS (PSS) MB`, `${list}; together ${sum('rss')} (${sum('pss')})`);
+    const list = parts
+      .map(({ name, own, shared }) => `${name} ${(own + shared).toFixed(0)} (${own.toFixed(0)} its own)`)
+      .join(', ');
+    // What they share is the program itself: on a machine it is there once.
+    const once = parts.reduce((sum, part) => sum + part.own, 0) + Math.max(...parts.map((part) => part.shared));
+    row(`idle memory of ${peer.name}, MB resident`, `${list}; all, shared pages counted once: ${once.toFixed(0)}`);
   }
 }
 

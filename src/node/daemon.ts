@@ -15,6 +15,7 @@ import { Decisions } from '../scheduler/index.ts';
 import { Store } from '../store/index.ts';
 import { StreamConnector } from './agent-connector.ts';
 import { AgentProcess } from './agent-process.ts';
+import { announceAway, announceBack, awayUntilMs } from './away.ts';
 import { type AuthorityRecord, decodeRecord, type MemberRecord, memberPrefix, type SettingsRecord } from './cluster-records.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
@@ -57,7 +58,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
 
   const stopping = new AbortController();
   const store = await Store.open({ dir: paths.store, onFailure: (error) => onFatal(error.message) });
-  const health = new HealthTable();
+  const health = new HealthTable((nodeName) => (awayUntilMs(store, nodeName) ?? 0) > clock.wallMs());
   let status: ConsensusStatus | undefined;
   let leadership: Leadership | undefined;
 
@@ -138,7 +139,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
   const control = controlServer({ api, peer, joinService, authority, config, store, agent, clock, logger });
   await control.listen(paths.controlSocket);
   store.onDurable((position) => peer.setDurable(position));
-  refreshMember(clusterStore, self, stopping.signal).catch((error: unknown) => {
+  announcePresence(clusterStore, self, stopping.signal).catch((error: unknown) => {
     logger.warn({ error }, 'this machine could not refresh its own record; the others use the addresses that they know');
   });
   logger.info({ peer: identity.id, api: config.api.port }, 'the daemon is ready');
@@ -147,6 +148,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
     async stop() {
       logger.info({}, 'stopping; containers go on');
       stopping.abort(new NodeError('Stopped', 'the daemon is stopping'));
+      await sayGoodbye(clusterStore, config.nodeName, clock, logger);
       await handOver(peer, logger);
       await leadership.stop();
       await agent.stop();
@@ -329,6 +331,20 @@ function controlServer(context: {
     },
     logger,
   );
+}
+
+async function announcePresence(store: ReplicatedStore, self: MemberRecord, signal: AbortSignal): Promise<void> {
+  await announceBack(store, self.nodeName, signal);
+  await refreshMember(store, self, signal);
+}
+
+/** Without a quorum nobody can be told: then the silence is judged as any other. */
+async function sayGoodbye(store: ReplicatedStore, nodeName: string, clock: Clock, logger: Logger): Promise<void> {
+  try {
+    await announceAway(store, nodeName, clock, AbortSignal.timeout(2_000));
+  } catch (error) {
+    logger.warn({ error }, 'the others could not be told that this daemon stops');
+  }
 }
 
 /** A leader that stops gives its office to the most advanced other voter first, so that nobody waits for an election. */

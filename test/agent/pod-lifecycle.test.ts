@@ -71,6 +71,11 @@ test('a container that ends is restarted at once, then backs off', async () => {
   assert.is(pod.status?.phase, 'Running');
   const previous = await getText(lab.options.agentSocket, '/logs/default/crash/main?previous=true');
   assert.is(previous.text, 'run\n');
+  const backOffs = lab.events.filter((event) => event.pod === 'crash' && event.reason === 'BackOff');
+  const { type, message } = backOffs[0]!;
+  assert.is(backOffs.length, 1, 'said once for each back-off');
+  assert.is(type, 'Warning');
+  assert.is(message, `Back-off restarting failed container main in pod crash_default(${pod.metadata.uid})`);
 });
 
 test('without restarts the phase is the outcome, and nothing but the log is kept', async () => {

@@ -8,11 +8,11 @@ import type { ListeningApi } from './listening.ts';
 
 const runTimeoutMs = 60_000;
 
-/** Every kubectl of this machine that names its version, oldest first; else the one on the path; else none. */
+/** Every kubectl of this machine that names its version, oldest first; else the one on the path. Throws when there is none. */
 export function kubectls(): string[] {
   const onPath = (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, 'kubectl'));
   const found = onPath.find((file) => existsSync(file));
-  if (!found) return [];
+  if (!found) throw new Error('these tests need the stock kubectl on PATH');
   const folder = dirname(realpathSync(found));
   const versions = readdirSync(folder).filter((name) => /^kubectl\.1\.\d+$/.test(name));
   return versions.length > 0 ? versions.sort().map((name) => join(folder, name)) : [found];

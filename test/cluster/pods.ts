@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import type { Test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Container, Pod } from '../../src/machinery/types.ts';
-import type { Lab } from '../support/lab.ts';
+import { execute, type Lab } from '../support/lab.ts';
 
 interface PodOptions {
   command: string;
@@ -138,6 +138,46 @@ export function addPodTests(test: Test, lab: Lab): void {
     );
     assert.match(outcome.stdout, 'heard hello');
     assert.match((await lab.kubectl(['get', 'pod', 'dns-test'])).stderr, 'not found');
+  });
+
+  test('port-forward brings a whole answer and its end to every kubectl', async () => {
+    await runPod(lab, 'served', { command: 'mkdir /www; echo page > /www/index.html; exec httpd -f -p 8080 -h /www' });
+    await ready(lab, 'served');
+    for (const version of ['1.27', '1.30', '1.33']) {
+      const forward = lab.start(['port-forward', 'pod/served', ':8080'], version);
+      const announced = await forward.until('-> 8080');
+      const port = /127\.0\.0\.1:(\d+) ->/.exec(announced)?.[1];
+      // Ends only when the server's end of the connection has come through.
+      const answer = await execute('busybox', ['wget', '-q', '-O', '-', `http://127.0.0.1:${port}/`], { timeoutMs: 20_000 });
+      assert.is(answer.stdout, 'page\n', version);
+      await forward.end();
+    }
+    await lab.ok(['delete', 'pod', 'served', '--wait=false']);
+  });
+
+  test('kubectl run with a terminal gives a shell and its exit code, and removes the pod', async () => {
+    const command = 'kubectl run -i --tty --image busybox:1 tty-test --restart=Never --rm /bin/sh';
+    const session = spawn('script', ['-qec', command, '/dev/null'], {
+      env: { ...process.env, KUBECONFIG: `${lab.dir}/kubeconfig` },
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    let seen = '';
+    let sent = false;
+    const code = await new Promise<number | null>((resolve, reject) => {
+      session.stdout.on('data', (chunk) => {
+        seen += chunk;
+        if (!sent && /# |press enter/.test(seen)) {
+          sent = true;
+          session.stdin.write('echo sum $((40+2)); exit 3\n');
+        }
+      });
+      session.on('error', reject);
+      session.on('close', resolve);
+    });
+    assert.is(code, 3, seen);
+    assert.match(seen, 'sum 42');
+    assert.not.match(seen, "couldn't attach");
+    assert.match((await lab.kubectl(['get', 'pod', 'tty-test'])).stderr, 'not found');
   });
 
   test('namespaces and limits are real: own processes, host name, memory', async () => {

@@ -1,7 +1,7 @@
 /** Against Debian's docker-registry, filled by skopeo: what a user's registry really sends. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,9 +39,7 @@ async function startRegistry(folder: string, host: string): Promise<ChildProcess
   }
 }
 
-const available = existsSync('/usr/bin/docker-registry') && existsSync('/usr/bin/skopeo');
-
-(available ? test : test.skip)('an image pushed by skopeo as Docker v2 and as OCI is pulled and runs', async () => {
+test('an image pushed by skopeo as Docker v2 and as OCI is pulled and runs', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'kontiki-registry-'));
   const host = `127.0.0.1:${await freePort()}`;
   const executor = await createExecutor({ logger: silentLogger });

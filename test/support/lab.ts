@@ -101,9 +101,9 @@ export class Lab {
   }
 
   /** A kubectl that goes on until it is ended, for what it prints meanwhile. */
-  start(args: string[]): { until(text: string): Promise<void>; end(): Promise<void> } {
+  start(args: string[], version = '1.33'): { until(text: string): Promise<string>; end(): Promise<void> } {
     const env = { ...process.env, KUBECONFIG: `${this.dir}/kubeconfig`, HOME: this.dir };
-    const child = spawn(join(this.#kubectls, 'kubectl.1.33'), args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(join(this.#kubectls, `kubectl.${version}`), args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
     const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
     let seen = '';
     child.stdout.on('data', (chunk) => {
@@ -111,9 +111,7 @@ export class Lab {
     });
     return {
       until: (text) =>
-        this.eventually(`"${text}" from kubectl ${args.join(' ')}`, async () => (seen.includes(text) ? true : undefined)).then(
-          () => undefined,
-        ),
+        this.eventually(`"${text}" from kubectl ${args.join(' ')}`, async () => (seen.includes(text) ? seen : undefined)),
       end: () => {
         child.kill('SIGTERM');
         return closed;

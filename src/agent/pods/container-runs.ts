@@ -1,6 +1,6 @@
 /** The containers of one pod: starts, watches, probes and stops their runs, and remembers why one cannot start yet. */
 import type { Container, Pod } from '../../machinery/types.ts';
-import { fieldPathOf, launchContainer, releaseRun } from './container-launch.ts';
+import { fieldPathOf, launchContainer, podLabel, releaseRun } from './container-launch.ts';
 import { ContainerWaiting } from './container-waiting.ts';
 import type { PodGround } from './ground.ts';
 import { runPostStart } from './hooks.ts';
@@ -45,6 +45,8 @@ export class ContainerRuns {
   #waiting: Record<string, Waiting> = {};
   /** Wall time before which a container is not tried again. */
   readonly #retryAtMs = new Map<string, number>();
+  /** The run after which a container was last said to back off. */
+  readonly #backOffTold = new Map<string, string>();
 
   constructor(options: ContainerRunsOptions) {
     this.#options = options;
@@ -112,6 +114,17 @@ export class ContainerRuns {
     }
     const kept = Object.entries(this.#waiting).filter(([name]) => this.#retryAtMs.has(name));
     this.#waiting = { ...Object.fromEntries(kept), ...plan.waiting };
+    for (const [name, { reason }] of Object.entries(plan.waiting)) if (reason === 'CrashLoopBackOff') this.#tellBackOff(name);
+  }
+
+  /** One event for each back-off, however often the worker looks while it lasts. */
+  #tellBackOff(name: string): void {
+    const run = this.#context.record.containers[name]?.current;
+    if (!run || this.#backOffTold.get(name) === run.id) return;
+    this.#backOffTold.set(name, run.id);
+    const pod = this.#context.pod();
+    const message = `Back-off restarting failed container ${name} in pod ${podLabel(pod)}`;
+    this.#context.services.events.record(pod, 'Warning', 'BackOff', message, fieldPathOf(pod, name));
   }
 
   /** Wall time at which a waiting container is to be tried again. */

@@ -7,6 +7,7 @@ import { delay } from '../../lib/clock.ts';
 import type { Container, Pod, Probe } from '../../machinery/types.ts';
 import { execOnce } from '../runtime/exec.ts';
 import { fieldPathOf } from './container-launch.ts';
+import { grpcProbe } from './grpc-probe.ts';
 import { httpProbe, type ProbeResult, portNumber, tcpProbe } from './probe-checks.ts';
 import type { ContainerRun, PodPaths } from './record.ts';
 import type { PodServices } from './services.ts';
@@ -186,6 +187,10 @@ export class PodProbes {
     if (probe.tcpSocket) {
       const { host, port } = probe.tcpSocket;
       return tcpProbe(host || address(), portNumber(port as string | number, container), timeoutMs, signal);
+    }
+    if (probe.grpc) {
+      const { port, service } = probe.grpc;
+      return grpcProbe({ host: address(), port, service: service ?? '' }, timeoutMs, signal);
     }
     if (!probe.exec) return { ok: false, message: 'this kind of probe is not supported' };
     await execPlace(signal);

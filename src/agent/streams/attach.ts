@@ -48,7 +48,8 @@ export async function serveAttach(found: RunningContainer, flags: StreamFlags, s
         if (!socket.send(channels[line.stream], line.content)) await socket.drained();
       }
     }
-    socket.finish(exitStatus(run.exit?.code ?? 0));
+    // Attaching went well, however the container ended: clients read its exit code from the pod.
+    socket.finish(exitStatus(0));
   } catch (error) {
     socket.finish(failureStatus(errorMessage(error)));
   } finally {

@@ -1,6 +1,7 @@
 /**
  * `POST /portforward/NAMESPACE/POD?port=N`: one TCP connection to a port inside the pod's network namespace, as raw bytes. A
- * process enters the namespace and connects there: 127.0.0.1 of the pod is not the machine's.
+ * process enters the namespace and connects there: 127.0.0.1 of the pod is not the machine's. Each side may finish first and still
+ * read the other (half-close): `shut-close` lets our end of the pipe see that the server has finished while socat lives on.
  */
 import { spawn } from 'node:child_process';
 import type { Duplex } from 'node:stream';
@@ -10,7 +11,7 @@ import type { PodWorker } from '../pods/worker.ts';
 /** Resolves when both directions are done or either end has gone. */
 export function servePortForward(worker: PodWorker, port: number, socket: Duplex, head: Buffer): Promise<void> {
   const { net } = namespacesOf(worker.pod(), worker.paths);
-  const connect = ['socat', '-t', '3600', 'STDIO', `TCP:127.0.0.1:${port}`];
+  const connect = ['socat', '-t', '3600', 'STDIO,shut-close', `TCP:127.0.0.1:${port}`];
   const [command, ...args] = net ? ['nsenter', `--net=${net}`, ...connect] : connect;
   const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'ignore'] });
   return new Promise((resolve) => {
@@ -24,12 +25,12 @@ export function servePortForward(worker: PodWorker, port: number, socket: Duplex
     socket.once('error', end);
     socket.once('close', end);
     child.once('exit', () => {
-      // What it wrote is still in the pipe.
-      if (child.stdout.readableEnded) socket.end(resolve);
-      else child.stdout.once('end', () => socket.end(resolve));
+      // What it wrote may still be in the pipe.
+      if (child.stdout.readableEnded) resolve();
+      else child.stdout.once('end', resolve);
     });
     if (head.length) child.stdin.write(head);
     socket.pipe(child.stdin);
-    child.stdout.pipe(socket, { end: false });
+    child.stdout.pipe(socket);
   });
 }

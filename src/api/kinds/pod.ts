@@ -4,6 +4,7 @@ import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { FieldError } from '../../machinery/status.ts';
+import { addDefaultTolerations } from '../../machinery/tolerations.ts';
 import type { Pod, PodCondition, PodSpec } from '../../machinery/types.ts';
 import { checkImmutable, notPermitted } from './field-errors.ts';
 import { podColumns } from './pod-columns.ts';
@@ -36,6 +37,7 @@ export const podKind: KindDefinition<Pod> = {
 
   prepare(next, previous, { creating, nowMs }) {
     const spec = next.spec as PodSpec;
+    addDefaultTolerations(spec);
     if (!creating) {
       spec.priority ??= previous?.spec?.priority;
       spec.preemptionPolicy ??= previous?.spec?.preemptionPolicy;

@@ -1,14 +1,7 @@
 /** When a pod must leave its node because of NoExecute taints. Pure. */
-import type { Node, Pod, Taint, Toleration } from '../../machinery/types.ts';
+import { tolerates } from '../../machinery/tolerations.ts';
+import type { Node, Pod } from '../../machinery/types.ts';
 import { timeMs } from '../pod-state.ts';
-
-/** Whether the toleration is for this taint; an empty effect or key stands for all. */
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  if (toleration.effect && toleration.effect !== taint.effect) return false;
-  if (toleration.key && toleration.key !== taint.key) return false;
-  if (toleration.operator === 'Exists') return true;
-  return toleration.key !== undefined && toleration.key !== '' && (toleration.value ?? '') === (taint.value ?? '');
-}
 
 /**
  * Wall time in milliseconds at which the pod must go; undefined when it may stay. It goes at once when a taint is not tolerated, else

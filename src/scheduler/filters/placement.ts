@@ -1,7 +1,8 @@
 /** Filters on what a node is: named, open for pods, tainted, of the right kind. */
+
+import { tolerates, toleratesAll } from '../../machinery/tolerations.ts';
 import type { Filter } from '../types.ts';
 import { matchesRequired } from './node-affinity.ts';
-import { tolerates, toleratesAll } from './tolerations.ts';
 
 const unschedulable = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
 

@@ -1,6 +1,7 @@
 /** Points for what the pod would like: its siblings elsewhere, labels it prefers, taints it avoids, images that are there. */
+
+import { tolerates } from '../../machinery/tolerations.ts';
 import { matchesTerm } from '../filters/node-affinity.ts';
-import { tolerates } from '../filters/tolerations.ts';
 import type { Score } from '../types.ts';
 
 /** More where fewer pods of the same controller are; relative to the fullest node. */
