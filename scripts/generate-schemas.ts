@@ -301,6 +301,60 @@ function shownGoType(go: string, owner: string): string | undefined {
   return named[0].replace(alias, packageAliases[alias] ? 'v1' : alias);
 }
 
+/** Versions that are served, converted, although the official client no longer has their types. */
+const oldPackages = new Set([
+  'admissionregistration.v1beta1',
+  'apps.v1beta1',
+  'apps.v1beta2',
+  'autoscaling.v2beta1',
+  'autoscaling.v2beta2',
+  'batch.v1beta1',
+  'certificates.v1beta1',
+  'coordination.v1beta1',
+  'extensions.v1beta1',
+  'networking.v1beta1',
+  'node.v1beta1',
+  'policy.v1beta1',
+  'scheduling.v1beta1',
+  'settings.v1alpha1',
+  'storage.v1beta1',
+]);
+
+const oldValues: Record<ProtoField['type'], ValueType> = {
+  string: 'string',
+  bool: 'boolean',
+  int: 'int32',
+  double: 'double',
+  bytes: 'bytes',
+  quantity: 'quantity',
+  intOrString: 'intOrString',
+  time: 'time',
+  microtime: 'microtime',
+  duration: 'duration',
+  message: 'object',
+  raw: 'any',
+  strings: 'any',
+  schemaOrBool: 'any',
+  schemaOrArray: 'any',
+  schemaOrStrings: 'any',
+};
+
+function oldField({ type, container, ref }: ProtoField): FieldSchema {
+  const field: FieldSchema = { type: oldValues[type] };
+  if (container) field.container = container;
+  if (type === 'message') field.ref = ref!;
+  return field;
+}
+
+const oldFields = (message: ProtoMessage) =>
+  Object.fromEntries(Object.entries(message).map(([name, proto]) => [name, oldField(proto)]));
+
+function mergeRulesOf(field: FieldSchema | undefined): Partial<FieldSchema> {
+  if (!field) return {};
+  const { type: _type, container: _container, ref: _ref, required: _required, go: _go, ...rules } = field;
+  return rules;
+}
+
 class SchemaBuilder {
   readonly schemas = new Map<string, Omit<Schema, 'name'>>();
   readonly descriptions = new Map<string, Record<string, string>>();
@@ -352,6 +406,36 @@ class SchemaBuilder {
     return field;
   }
 
+  /**
+   * Types of versions that the client no longer has, from the table of protobuf fields. What the same type of the current version knows of
+   * a field (how patches merge it, its text) holds here, too.
+   */
+  addOld(messages: Map<string, ProtoMessage>): void {
+    for (const [name, message] of messages) {
+      if (this.schemas.has(name) || !oldPackages.has(homeOf(name))) continue;
+      const sibling = this.#siblingOf(name);
+      const known = this.schemas.get(sibling)?.fields ?? {};
+      const texts = this.descriptions.get(sibling) ?? {};
+      const fields: Record<string, FieldSchema> = { apiVersion: { type: 'string' }, kind: { type: 'string' } };
+      if (!message.metadata) for (const field of ['apiVersion', 'kind']) delete fields[field];
+      for (const [field, proto] of Object.entries(message)) {
+        if (proto.inline) Object.assign(fields, oldFields(messages.get(proto.ref!) ?? {}));
+        else fields[field] = { ...mergeRulesOf(known[field]), ...oldField(proto) };
+      }
+      this.schemas.set(name, { fields });
+      const shown = Object.entries(texts).filter(([field]) => field === '' || fields[field]);
+      this.descriptions.set(name, Object.fromEntries(shown));
+    }
+  }
+
+  /** `extensions.v1beta1.Deployment` → `apps.v1.Deployment`. The name itself when there is no such type. */
+  #siblingOf(name: string): string {
+    const type = name.split('.')[2];
+    const groups = [name.split('.')[0], 'apps', 'networking'];
+    const names = groups.flatMap((group) => [`${group}.v1.${type}`, `${group}.v2.${type}`]);
+    return names.find((candidate) => this.schemas.has(candidate)) ?? name;
+  }
+
   #valueType(type: string, format: string, go: string, description: string): ValueType {
     if (type === 'string') return stringType(format, go, description);
     if (type === 'number') return format === 'int32' || format === 'int64' ? format : 'double';
@@ -373,8 +457,10 @@ function write(path: string, types: Map<string, unknown>): void {
 export function generateSchemas(folder = dist): { types: number; messages: number } {
   const go = new GoTypes();
   const all = readModels();
-  const { schemas, descriptions } = new SchemaBuilder(all, nameModels(all, go), go);
+  const builder = new SchemaBuilder(all, nameModels(all, go), go);
   const messages = go.messages();
+  builder.addOld(messages);
+  const { schemas, descriptions } = builder;
   mkdirSync(folder, { recursive: true });
   write(join(folder, 'schemas.json'), schemas);
   write(join(folder, 'descriptions.json'), descriptions);

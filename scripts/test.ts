@@ -27,6 +27,7 @@ const suites: Suite[] = [
   ...['lib', 'node', 'machinery', 'consensus', 'simulation', 'gossip', 'store', 'transport'].map((name) => uvu(name)),
   ...['client', 'kinds', 'streams', 'api', 'scheduler', 'controllers'].map((name) => uvu(name)),
   ...['host', 'images', 'network', 'agent'].map((name) => uvu(name)),
+  uvu('recovery'),
   uvu('cluster', 15),
   uvu('chaos', 15),
 ];

@@ -8,6 +8,7 @@ import { admitNodeWrite } from './node-restriction.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
 import { generateName, newUid, stampNew } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
+import { admitPriorityClass } from './priority-classes.ts';
 import { admitRoleWrite } from './rbac/escalation.ts';
 import type { NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
 import { answerReview, isReview } from './reviews.ts';
@@ -62,7 +63,8 @@ export function planCreation(context: RegistryContext, target: NamedTarget, obje
   admitServiceAccount(context, kind, object);
   stampNew(object, kind, { uid, wallMs });
   kind.setDefaults(object);
-  kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true });
+  kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true, user: target.user });
+  admitPriorityClass(context, kind, object);
   admitRoleWrite(context.access, { user: target.user, kind, next: object, previous: undefined });
   const claims = isServiceKind(kind) ? context.claims.claim(object, undefined) : undefined;
   const errors: FieldError[] = uniqueErrors(kind.validate(object));

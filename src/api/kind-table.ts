@@ -1,5 +1,5 @@
 /** Which kinds there are, found by the names that URLs, objects and our own code use. Fixed after construction. */
-import type { KindDefinition, KindVersion, Verb } from '../machinery/kind.ts';
+import { groupOf, type KindDefinition, type KindVersion, type Verb } from '../machinery/kind.ts';
 import type { GroupResource } from '../machinery/status.ts';
 import { ApiError } from './errors.ts';
 
@@ -21,15 +21,19 @@ export class KindTable {
   readonly kinds: readonly KindDefinition[];
   readonly #byResource = new Map<string, ResolvedKind>();
   readonly #groups = new Map<string, string[]>();
+  /** Groups with at least one version of a kind that is not deprecated. */
+  readonly #current = new Set<string>();
 
   /** Throws ApiError 'DuplicateKind' when two kinds have the same group, version and plural name. */
   constructor(kinds: readonly KindDefinition[]) {
     this.kinds = kinds;
     for (const kind of kinds) {
-      const versions = this.#groups.get(kind.group) ?? [];
-      this.#groups.set(kind.group, versions);
       for (const version of kind.versions) {
-        const key = `${kind.group}/${version.name}/${kind.plural}`;
+        const group = groupOf(kind, version);
+        const versions = this.#groups.get(group) ?? [];
+        this.#groups.set(group, versions);
+        if (!version.deprecation) this.#current.add(group);
+        const key = `${group}/${version.name}/${kind.plural}`;
         if (this.#byResource.has(key)) throw new ApiError('DuplicateKind', `two kinds are served as ${key}`, { key });
         this.#byResource.set(key, { kind, version });
         if (!versions.includes(version.name)) versions.push(version.name);
@@ -43,14 +47,23 @@ export class KindTable {
 
   /** All kinds of one group at one version, in the order they were declared. */
   inVersion(group: string, version: string): ResolvedKind[] {
-    return [...this.#byResource.values()].filter(({ kind, version: { name } }) => kind.group === group && name === version);
+    return [...this.#byResource.values()].filter(
+      ({ kind, version: candidate }) => groupOf(kind, candidate) === group && candidate.name === version,
+    );
   }
 
-  /** The core group first, then by name. */
+  /**
+   * The core group first, then by name; groups that hold nothing but deprecated versions last, since clients take a resource
+   * that several groups serve from the first.
+   */
   groups(): GroupVersions[] {
     return [...this.#groups]
       .map(([group, versions]) => ({ group, versions }))
-      .sort((a, b) => (a.group < b.group ? -1 : a.group > b.group ? 1 : 0));
+      .sort((a, b) => this.#rank(a.group) - this.#rank(b.group) || (a.group < b.group ? -1 : a.group > b.group ? 1 : 0));
+  }
+
+  #rank(group: string): number {
+    return this.#current.has(group) ? 0 : 1;
   }
 }
 
@@ -65,17 +78,23 @@ export function groupResource(kind: KindDefinition): GroupResource {
 
 /** The apiVersion of objects of this kind at this version. */
 export function apiVersionOf({ kind, version }: ResolvedKind): string {
-  return kind.group ? `${kind.group}/${version.name}` : version.name;
+  const group = groupOf(kind, version);
+  return group ? `${group}/${version.name}` : version.name;
 }
 
 export function isStorageVersion({ kind, version }: ResolvedKind): boolean {
-  return kind.versions[0].name === version.name;
+  return kind.versions[0] === version;
 }
 
 /** All subresources of a kind, sorted. */
 export function subresourcesOf(kind: KindDefinition): string[] {
-  const names = new Set(kind.subresources);
+  const names = new Set([...(kind.subresources ?? []), ...(kind.statusSubresources ?? [])]);
   if (kind.hasStatus) names.add('status');
   if (kind.scale) names.add('scale');
   return [...names].sort();
+}
+
+/** Subresources whose writes change the status and nothing else. */
+export function statusSubresourcesOf(kind: KindDefinition): string[] {
+  return [...(kind.hasStatus ? ['status'] : []), ...(kind.statusSubresources ?? [])];
 }

@@ -7,7 +7,7 @@ import { failure } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import { createObject } from './create.ts';
 import { type DeletionOptions, deleteCollection, deleteObject } from './delete.ts';
-import { isStorageVersion, subresourcesOf } from './kind-table.ts';
+import { isStorageVersion, statusSubresourcesOf, subresourcesOf } from './kind-table.ts';
 import { finalizeNamespace } from './namespace-finalize.ts';
 import { patchObject } from './patch.ts';
 import { bindPod, evictPod } from './pod-subresources.ts';
@@ -28,7 +28,7 @@ export class Registry {
 
   /** One object, or its scale. The entry is there when the answer is the stored object in the storage version. */
   async get(target: NamedTarget, resourceVersion?: string): Promise<{ object: KubeObject; entry?: Entry }> {
-    checkSubresource(target, ['status', 'scale']);
+    checkSubresource(target, [...statusSubresourcesOf(target.resolved.kind), 'scale']);
     const entry = await getEntry(this.context, target, resourceVersion);
     if (target.subresource === 'scale') return { object: scaleOf(target, entry.object) };
     const object = fromStorage(target.resolved, entry.object);
@@ -57,14 +57,14 @@ export class Registry {
   }
 
   async update(target: NamedTarget, body: unknown, options: WriteOptions): Promise<Outcome> {
-    checkSubresource(target, ['status', 'scale', 'finalize']);
+    checkSubresource(target, [...statusSubresourcesOf(target.resolved.kind), 'scale', 'finalize']);
     if (target.subresource === 'scale') return updateScale(this.context, target, body, options);
     if (target.subresource === 'finalize') return finalizeNamespace(this.context, target, body, options);
     return updateObject(this.context, target, body, options);
   }
 
   async patch(target: NamedTarget, patch: { type: PatchType; body: unknown }, options: WriteOptions): Promise<Outcome> {
-    checkSubresource(target, ['status', 'scale']);
+    checkSubresource(target, [...statusSubresourcesOf(target.resolved.kind), 'scale']);
     if (target.subresource === 'scale') return patchScale(this.context, target, patch, options);
     return patchObject(this.context, target, patch, options);
   }

@@ -7,12 +7,13 @@ import type { KubeObject } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
 import { planCreation } from './create.ts';
 import { invalidObject, uniqueErrors } from './field-errors.ts';
-import { groupResource } from './kind-table.ts';
+import { groupResource, statusSubresourcesOf } from './kind-table.ts';
 import { isNamespaceKind, namespaceFinalizers } from './namespace-lifecycle.ts';
 import { admitNodeWrite } from './node-restriction.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
 import { checkPreconditions, countGeneration, inheritOwned, newUid } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
+import { admitPriorityClass } from './priority-classes.ts';
 import { admitRoleWrite } from './rbac/escalation.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { isServiceKind } from './service-claims.ts';
@@ -21,7 +22,7 @@ import { type Plan, writeLoop } from './write-loop.ts';
 
 type Loose = KubeObject & { status?: unknown };
 
-/** Takes over `body`. The subresource may be 'status'. */
+/** Takes over `body`. The subresource may be 'status' or another one that changes the status. */
 export async function updateObject(
   context: RegistryContext,
   target: NamedTarget,
@@ -47,7 +48,11 @@ export function planUpdate(context: RegistryContext, target: NamedTarget, record
   const current = objectOf(record);
   checkPreconditions(current, target.resolved.kind, next.metadata);
   inheritOwned(next, current);
-  return target.subresource === 'status' ? planStatus(context, target, current, next) : planMain(context, target, current, next);
+  const { subresource, resolved } = target;
+  if (subresource === undefined || !statusSubresourcesOf(resolved.kind).includes(subresource)) {
+    return planMain(context, target, current, next);
+  }
+  return planStatus(context, { ...target, subresource }, current, next);
 }
 
 function planMain(context: RegistryContext, target: NamedTarget, current: KubeObject, next: KubeObject): Plan {
@@ -55,7 +60,8 @@ function planMain(context: RegistryContext, target: NamedTarget, current: KubeOb
   if (kind.hasStatus) setStatus(next, (current as Loose).status);
   admitNodeWrite({ user: target.user, kind, verb: 'update', next, previous: current });
   kind.setDefaults(next);
-  kind.prepare?.(next, current, { nowMs: context.clock.wallMs(), creating: false });
+  kind.prepare?.(next, current, { nowMs: context.clock.wallMs(), creating: false, user: target.user });
+  admitPriorityClass(context, kind, next);
   admitRoleWrite(context.access, { user: target.user, kind, next, previous: current });
   const claims = isServiceKind(kind) ? context.claims.claim(next, current) : undefined;
   countGeneration(next, current, kind);
@@ -68,12 +74,16 @@ function planMain(context: RegistryContext, target: NamedTarget, current: KubeOb
   return finished(context, kind, next) ?? { next, conditions: claims?.conditions ?? [], operations: claims?.operations ?? [] };
 }
 
-function planStatus(context: RegistryContext, target: NamedTarget, current: KubeObject, given: KubeObject): Plan {
+type StatusTarget = NamedTarget & { subresource: string };
+
+function planStatus(context: RegistryContext, target: StatusTarget, current: KubeObject, given: KubeObject): Plan {
+  const { subresource } = target;
   const { kind } = target.resolved;
   const next = structuredClone(current);
   setStatus(next, (given as Loose).status);
-  admitNodeWrite({ user: target.user, kind, verb: 'update', subresource: 'status', next, previous: current });
+  admitNodeWrite({ user: target.user, kind, verb: 'update', subresource, next, previous: current });
   kind.setDefaults(next);
+  kind.prepareStatus?.(next, current, { nowMs: context.clock.wallMs(), subresource });
   const errors = kind.validateStatusUpdate?.(next, current) ?? [];
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);
   return finished(context, kind, next) ?? { next };

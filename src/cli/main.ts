@@ -3,11 +3,13 @@ import { Command } from 'commander';
 import { errorMessage } from '../lib/errors.ts';
 import { addDevCommands } from './dev-commands.ts';
 import { addMachineCommands } from './machine-commands.ts';
+import { addRecoveryCommands } from './recovery-commands.ts';
 
 const program = new Command('kontiki')
   .description('A Kubernetes-compatible orchestrator: one daemon for each machine.')
   .version('0.1.0');
 addMachineCommands(program);
+addRecoveryCommands(program);
 addDevCommands(program);
 
 try {

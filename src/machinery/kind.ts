@@ -10,6 +10,8 @@ export type Verb = 'create' | 'get' | 'list' | 'watch' | 'update' | 'patch' | 'd
 export interface KindVersion {
   /** For example `v1`. */
   name: string;
+  /** Left out: the kind's own. Another group in which the kind is served as well; never set on the version that is stored. */
+  group?: string;
   /** Name of the schema in the generated set, for example `v1.Pod` or `apps.v1.Deployment`. */
   schema: string;
   /** Leave out when the form is that of the storage version. */
@@ -37,6 +39,14 @@ export interface WriteContext {
   nowMs: number;
   /** True on the first write of an object. */
   creating: boolean;
+  /** Who writes, for kinds that record it. */
+  user?: { name: string; groups: string[] };
+}
+
+export interface StatusWriteContext {
+  nowMs: number;
+  /** 'status', or one of the kind's `statusSubresources`. */
+  subresource: string;
 }
 
 export interface ScaleMapping<T> {
@@ -60,6 +70,8 @@ export interface KindDefinition<T extends KubeObject = KubeObject> {
   verbs?: Verb[];
   /** The kind has a status that only `/status` may change (and then nothing else). */
   hasStatus: boolean;
+  /** Subresources besides `/status` through which (a part of) the status changes, such as 'approval'. */
+  statusSubresources?: string[];
   /** Further subresources that `api` serves for this kind: 'log', 'exec', 'attach', 'portforward', 'binding', 'eviction', … */
   subresources?: string[];
   scale?: ScaleMapping<T>;
@@ -75,6 +87,8 @@ export interface KindDefinition<T extends KubeObject = KubeObject> {
   validate(object: T): FieldError[];
   /** What may not change. Runs after `validate`. */
   validateUpdate?(next: T, previous: T): FieldError[];
+  /** Last changes before `validateStatusUpdate`, in place: put back what this subresource may not change. */
+  prepareStatus?(next: T, previous: T, context: StatusWriteContext): void;
   /** Runs on `/status` writes. */
   validateStatusUpdate?(next: T, previous: T): FieldError[];
 
@@ -86,4 +100,9 @@ export interface KindDefinition<T extends KubeObject = KubeObject> {
   columns: Column<T>[];
   /** Field selectors besides metadata.name and metadata.namespace. */
   selectableFields?: Record<string, (object: T) => string>;
+}
+
+/** The group in which a kind is served at this version. */
+export function groupOf({ group }: Pick<KindDefinition, 'group'>, version: KindVersion): string {
+  return version.group ?? group;
 }

@@ -200,6 +200,10 @@ export function kindPaths(context: Context): Record<string, Json> {
     const scale = { group: 'autoscaling', version: 'v1', kind: 'Scale' };
     paths[`${one}/scale`] = { ...changes(context, `${id}Scale`, components.use('autoscaling.v1.Scale'), scale), parameters };
   }
+  for (const name of kind.statusSubresources ?? []) {
+    const of = `${id}${name[0]!.toUpperCase()}${name.slice(1)}`;
+    paths[`${one}/${name}`] = { ...changes(context, of, components.use(context.version.schema), gvk), parameters };
+  }
   for (const name of kind.subresources ?? []) {
     if (name === 'status' || name === 'scale') continue;
     paths[`${one}/${name}`] = { ...subresource(context, scope, name), parameters };

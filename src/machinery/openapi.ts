@@ -3,7 +3,7 @@
  * schemas. kubectl explains kinds from them and computes the patches of apply and diff.
  */
 import { createHash } from 'node:crypto';
-import type { KindDefinition } from './kind.ts';
+import { groupOf, type KindDefinition, type KindVersion } from './kind.ts';
 import { kindPaths } from './openapi-paths.ts';
 import { Components, type GroupVersionKind } from './openapi-schemas.ts';
 import { schema, schemasDigest } from './schemas.ts';
@@ -14,8 +14,8 @@ const apiVersionServed = 'v1.33.0';
 function groupVersions(kinds: KindDefinition[]): Map<string, KindDefinition[]> {
   const found = new Map<string, KindDefinition[]>();
   for (const kind of kinds) {
-    for (const { name } of kind.versions) {
-      const groupVersion = pathOf(kind, name);
+    for (const version of kind.versions) {
+      const groupVersion = pathOf(kind, version);
       found.set(groupVersion, [...(found.get(groupVersion) ?? []), kind]);
     }
   }
@@ -24,9 +24,9 @@ function groupVersions(kinds: KindDefinition[]): Map<string, KindDefinition[]> {
 
 /** Changes when the document would: with the types and with what the kinds declare. */
 function documentHash(groupVersion: string, kinds: KindDefinition[], types: Buffer): string {
-  const declared = kinds.map(({ group, kind, plural, namespaced, versions, verbs, hasStatus, subresources, scale }) => [
-    [group, kind, plural, namespaced, versions.map(({ name, schema }) => [name, schema])],
-    [verbs, hasStatus, subresources, scale !== undefined],
+  const declared = kinds.map(({ group, kind, plural, namespaced, versions, verbs, hasStatus, scale, ...more }) => [
+    [group, kind, plural, namespaced, versions.map((version) => [version.group, version.name, version.schema])],
+    [verbs, hasStatus, more.subresources, more.statusSubresources, scale !== undefined],
   ]);
   const hash = createHash('sha256')
     .update(types)
@@ -60,12 +60,13 @@ function kindsOfSchemas(groupVersion: string, kinds: KindDefinition[]): Map<stri
     ['policy.v1.Eviction', [{ group: 'policy', kind: 'Eviction', version: 'v1' }]],
     ['authentication.v1.TokenRequest', [{ group: 'authentication.k8s.io', kind: 'TokenRequest', version: 'v1' }]],
   ]);
-  for (const { group, kind, versions } of kinds) {
-    for (const { name, schema: schemaName } of versions) {
-      const full = schema(schemaName)?.name;
+  for (const kind of kinds) {
+    for (const of of kind.versions) {
+      const full = schema(of.schema)?.name;
       if (full === undefined) continue;
-      found.set(full, [...(found.get(full) ?? []), { group, kind, version: name }]);
-      found.set(`${full}List`, [{ group, kind: `${kind}List`, version: name }]);
+      const known = { group: groupOf(kind, of), version: of.name };
+      found.set(full, [...(found.get(full) ?? []), { ...known, kind: kind.kind }]);
+      found.set(`${full}List`, [...(found.get(`${full}List`) ?? []), { ...known, kind: `${kind.kind}List` }]);
     }
   }
   return found;
@@ -87,8 +88,8 @@ export function openApiV3Document(groupVersion: string, kinds: KindDefinition[])
   const components = new Components(kindsOfSchemas(groupVersion, members));
   const paths: Record<string, unknown> = {};
   for (const kind of members) {
-    const version = kind.versions.find(({ name }) => groupVersion === pathOf(kind, name))!;
-    const gvk = { group: kind.group, kind: kind.kind, version: version.name };
+    const version = kind.versions.find((candidate) => groupVersion === pathOf(kind, candidate))!;
+    const gvk = { group: groupOf(kind, version), kind: kind.kind, version: version.name };
     Object.assign(paths, kindPaths({ components, gvk, prefix: idPrefix(groupVersion), kind, version }));
   }
   return {
@@ -99,7 +100,10 @@ export function openApiV3Document(groupVersion: string, kinds: KindDefinition[])
   };
 }
 
-const pathOf = ({ group }: KindDefinition, version: string) => (group === '' ? version : `${group}/${version}`);
+function pathOf(kind: KindDefinition, version: KindVersion): string {
+  const group = groupOf(kind, version);
+  return group === '' ? version.name : `${group}/${version.name}`;
+}
 
 /**
  * The whole OpenAPI v2 document in protobuf: only its version number. Clients before 1.29 ask for it before they apply, create or explain,

@@ -1,15 +1,18 @@
 /**
  * Local administration over a Unix socket that only root can open: what the `kontiki` command asks of the daemon on its
- * machine. JSON both ways; errors are `{error}` with a 4xx or 5xx code.
+ * machine. JSON both ways, or a stream of bytes as the answer; errors are `{error}` with a 4xx or 5xx code, and a stream that fails
+ * breaks off.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 
 const bodyBytesMax = 64 * 1024;
 
-/** Handlers by `METHOD /path`; the body is parsed JSON or undefined. */
+/** Handlers by `METHOD /path`; the body is parsed JSON or undefined. The answer is JSON, or bytes when it is async iterable. */
 export type ControlRoutes = Record<string, (body: unknown) => Promise<unknown>>;
 
 export class ControlServer {
@@ -46,10 +49,13 @@ export class ControlServer {
     try {
       const route = this.#routes[name];
       if (!route) return send(response, 404, { error: `no such call: ${name}` });
-      send(response, 200, (await route(await readBody(request))) ?? {});
+      const answer = await route(await readBody(request));
+      if (isByteStream(answer)) await sendBytes(response, answer);
+      else send(response, 200, answer ?? {});
     } catch (error) {
       this.#logger.warn({ error, name }, 'a control call failed');
-      send(response, 500, { error: errorMessage(error) });
+      if (response.headersSent) response.destroy();
+      else send(response, 500, { error: errorMessage(error) });
     }
   }
 }
@@ -64,6 +70,16 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   }
   const text = Buffer.concat(chunks).toString();
   return text ? JSON.parse(text) : undefined;
+}
+
+function isByteStream(answer: unknown): answer is AsyncIterable<Uint8Array> {
+  return typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer;
+}
+
+/** As fast as the other side takes it. */
+async function sendBytes(response: ServerResponse, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  response.writeHead(200, { 'content-type': 'application/octet-stream' });
+  await pipeline(Readable.from(bytes, { objectMode: false, highWaterMark: 1024 * 1024 }), response);
 }
 
 function send(response: ServerResponse, code: number, value: unknown): void {

@@ -1,13 +1,11 @@
 /** The composition root of one machine: starts everything in order, stops it in reverse. */
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import type { AgentOptions } from '../agent/types.ts';
 import { createApi } from '../api/index.ts';
 import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
 import type { ConsensusStatus } from '../consensus/types.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
-import { errorCode } from '../lib/errors.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { quantityMilli, quantityValue } from '../machinery/quantity.ts';
@@ -27,9 +25,12 @@ import { HealthTable } from './health-table.ts';
 import { type Identity, openIdentity, saveIdentity } from './identity.ts';
 import { JoinService, joinCluster } from './join.ts';
 import { Leadership } from './leadership.ts';
+import { releaseLock, takeLock } from './machine-lock.ts';
 import type { Member } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
 import { issueCertificate, kubeconfig } from './pki.ts';
+import { SnapshotSource } from './recovery/backup.ts';
+import { finishStaging } from './recovery/staging.ts';
 
 export interface DaemonOptions {
   config: NodeConfig;
@@ -53,8 +54,9 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
   const clock = systemClock;
   const logger = createLogger('node', config.log.level).child({ node: config.nodeName });
   const paths = pathsOf(config.dataDir);
-  const identity = await openIdentity(config.dataDir, paths, config.nodeName);
   takeLock(paths);
+  finishStaging(config.dataDir);
+  const identity = await openIdentity(config.dataDir, paths, config.nodeName);
 
   const stopping = new AbortController();
   const store = await Store.open({ dir: paths.store, onFailure: (error) => onFatal(error.message) });
@@ -136,7 +138,8 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
 
   const agent = new AgentProcess({ agent: agentOptions(config, paths), clock, logger });
   agent.start();
-  const control = controlServer({ api, peer, joinService, authority, config, store, agent, clock, logger });
+  const snapshots = new SnapshotSource({ store, cluster: clusterStore, nodeName: config.nodeName, peer: identity.id, clock });
+  const control = controlServer({ api, peer, joinService, authority, config, store, snapshots, agent, clock, logger });
   await control.listen(paths.controlSocket);
   store.onDurable((position) => peer.setDurable(position));
   announcePresence(clusterStore, self, stopping.signal).catch((error: unknown) => {
@@ -156,7 +159,7 @@ export async function startDaemon({ config, join, onFatal }: DaemonOptions): Pro
       await api.close();
       await peer.stop();
       await store.close();
-      rmSync(paths.lock, { force: true });
+      releaseLock(paths);
     },
   };
 }
@@ -300,11 +303,12 @@ function controlServer(context: {
   authority: AuthorityRecord;
   config: NodeConfig;
   store: Store;
+  snapshots: SnapshotSource;
   agent: AgentProcess;
   clock: Clock;
   logger: Logger;
 }): ControlServer {
-  const { api, peer, joinService, authority, config, store, agent, clock, logger } = context;
+  const { api, peer, joinService, authority, config, store, snapshots, agent, clock, logger } = context;
   return new ControlServer(
     {
       'GET /status': async () => ({
@@ -316,6 +320,7 @@ function controlServer(context: {
         consensus: await peer.call('status', null),
       }),
       'GET /members': async () => store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value)),
+      'POST /snapshot': () => snapshots.open(),
       'POST /tokens': async (body) => {
         const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
         return { token: await joinService.issueToken(ttlMs) };
@@ -357,24 +362,5 @@ async function handOver(peer: PeerThread, logger: Logger): Promise<void> {
     if (best) await peer.call('transferLeadership', best, AbortSignal.timeout(2_000));
   } catch (error) {
     logger.warn({ error }, 'leadership was not handed over; the others will elect a leader');
-  }
-}
-
-/** One daemon for each data folder. Throws NodeError 'AlreadyRunning'. */
-function takeLock(paths: NodePaths): void {
-  const holder = Number(readIfExists(paths.lock) ?? 0);
-  if (holder > 0 && holder !== process.pid && isKontiki(holder)) {
-    throw new NodeError('AlreadyRunning', `a daemon already runs here (process ${holder}); stop it first: kill ${holder}`);
-  }
-  writeDurably(paths.lock, String(process.pid));
-}
-
-/** A process id may have been given to another program since. */
-function isKontiki(pid: number): boolean {
-  try {
-    return (readIfExists(`/proc/${pid}/cmdline`) ?? '').split('\0').includes('up');
-  } catch (error) {
-    if (errorCode(error) === 'ESRCH') return false;
-    throw error;
   }
 }

@@ -121,10 +121,16 @@ test('init containers run one after the other before the rest', async () => {
   await until('the order', async () => (await getText(lab.options.agentSocket, '/logs/default/ordered/main')).text === '1\n2\n');
 });
 
+/** A signal that comes before the shell has set its trap would be handled by the runtime's own start-up code. */
+async function trapped(name: string): Promise<void> {
+  await lab.running(name);
+  await until('the trap', async () => (await getText(lab.options.agentSocket, `/logs/default/${name}/main`)).text === 'set\n');
+}
+
 test('a stop is polite within the grace period, and SIGKILL after it', async () => {
-  await lab.createPod('polite', { containers: [shell('trap "exit 0" TERM; while true; do sleep 0.05; done')] });
-  await lab.createPod('deaf', { containers: [shell('trap "" TERM; while true; do sleep 0.05; done')] });
-  await Promise.all([lab.running('polite'), lab.running('deaf')]);
+  await lab.createPod('polite', { containers: [shell('trap "exit 0" TERM; echo set; while true; do sleep 0.05; done')] });
+  await lab.createPod('deaf', { containers: [shell('trap "" TERM; echo set; while true; do sleep 0.05; done')] });
+  await Promise.all([trapped('polite'), trapped('deaf')]);
   await lab.deletePod('polite', 60);
   await lab.deletePod('deaf', 1);
   await Promise.all([gone('polite'), gone('deaf')]);
@@ -137,8 +143,8 @@ test('a stop is polite within the grace period, and SIGKILL after it', async () 
 });
 
 test('a second delete may shorten the grace period', async () => {
-  await lab.createPod('hurry', { containers: [shell('trap "" TERM; while true; do sleep 0.05; done')] });
-  await lab.running('hurry');
+  await lab.createPod('hurry', { containers: [shell('trap "" TERM; echo set; while true; do sleep 0.05; done')] });
+  await trapped('hurry');
   await lab.deletePod('hurry', 600);
   await until('the kill has begun', () => reasonsOf('hurry').includes('Killing'));
   await lab.deletePod('hurry', 1);

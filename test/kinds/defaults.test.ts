@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { kinds } from '../../src/api/kinds/index.ts';
 import { qosClassOf } from '../../src/machinery/qos.ts';
 import type { Deployment, Namespace, Pod, PodSpec, Secret, Service } from '../../src/machinery/types.ts';
+import { examples } from './examples.ts';
 import { created, deploymentFields, kindOf, object, plain, podSpec, updated, withContainer } from './support.ts';
 
 const richPod = {
@@ -49,9 +50,14 @@ const samples: Record<string, Record<string, unknown>> = {
   ClusterRoleBinding: { roleRef: { kind: 'ClusterRole', name: 'r' }, subjects: [{ kind: 'Group', name: 'g' }] },
 };
 
+function exampleOf(kind: string): Record<string, unknown> {
+  const { name, fields = {} } = examples[kind] ?? {};
+  return name ? { metadata: { name }, ...fields } : fields;
+}
+
 for (const kind of kinds) {
   test(`defaults of ${kind.kind} change nothing the second time, and a defaulted object is valid`, () => {
-    const once = created(kind.kind, samples[kind.kind] ?? {});
+    const once = created(kind.kind, samples[kind.kind] ?? exampleOf(kind.kind));
     if (kind.kind === 'Event') (once as unknown as { involvedObject: object }).involvedObject = { namespace: 'default' };
     const twice = structuredClone(once);
     kind.setDefaults(twice);

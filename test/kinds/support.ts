@@ -12,10 +12,14 @@ export function kindOf(name: string): KindDefinition {
   return kind;
 }
 
+/** Questions are answered and never stored. */
+export const isStored = ({ verbs }: KindDefinition) => !verbs || verbs.includes('list');
+
 export function object(kind: string, fields: Record<string, unknown> = {}): KubeObject {
   const of = kindOf(kind);
   const metadata = { name: 'a', ...(of.namespaced ? { namespace: 'default' } : {}) };
-  const apiVersion = of.group ? `${of.group}/v1` : 'v1';
+  const version = of.versions[0].name;
+  const apiVersion = of.group ? `${of.group}/${version}` : version;
   return { apiVersion, kind, metadata, ...structuredClone(fields) } as KubeObject;
 }
 

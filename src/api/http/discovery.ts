@@ -2,8 +2,15 @@
  * Which groups, versions and resources there are: the old documents (one per group version) and the aggregated ones, which
  * kubectl asks for first. All are fixed for the life of the process and made once.
  */
-import type { KindDefinition } from '../../machinery/kind.ts';
-import { type GroupVersions, type KindTable, type ResolvedKind, subresourcesOf, verbsOf } from '../kind-table.ts';
+import { groupOf, type KindDefinition } from '../../machinery/kind.ts';
+import {
+  type GroupVersions,
+  type KindTable,
+  type ResolvedKind,
+  statusSubresourcesOf,
+  subresourcesOf,
+  verbsOf,
+} from '../kind-table.ts';
 import type { Exchange } from './exchange.ts';
 import { parseAccept } from './negotiation.ts';
 
@@ -26,7 +33,8 @@ const subresourceForms: Record<string, SubresourceForm> = {
 };
 
 function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
-  const own = { status: ['get', 'patch', 'update'], finalize: ['update'], log: ['get'] }[name];
+  if (statusSubresourcesOf(kind).includes(name)) return { kind: kind.kind, verbs: ['get', 'patch', 'update'] };
+  const own = { finalize: ['update'], log: ['get'] }[name];
   return subresourceForms[name] ?? { kind: kind.kind, verbs: own ?? ['get'] };
 }
 
@@ -132,17 +140,26 @@ function groupBody({ group, versions }: GroupVersions): object {
   return { name: group, versions: listed, preferredVersion: listed[0] };
 }
 
-function resourceBody({ kind }: ResolvedKind): object {
-  const { plural, singular, namespaced, shortNames, categories } = kind;
+function resourceBody(resolved: ResolvedKind): object {
+  const { kind } = resolved;
+  const { plural, singular, namespaced } = kind;
   return {
     name: plural,
     singularName: singular,
     namespaced,
     kind: kind.kind,
     verbs: verbsOf(kind),
-    ...(shortNames?.length ? { shortNames } : {}),
-    ...(categories?.length ? { categories } : {}),
+    ...otherNames(resolved),
   };
+}
+
+/** Short names and categories; not of a former home of the kind, or `kubectl get all` would show its objects twice. */
+function otherNames({ kind: { shortNames, categories }, version }: ResolvedKind): {
+  shortNames?: string[];
+  categories?: string[];
+} {
+  if (version.group !== undefined && version.deprecation) return {};
+  return { ...(shortNames?.length ? { shortNames } : {}), ...(categories?.length ? { categories } : {}) };
 }
 
 function subresourceBodies({ kind }: ResolvedKind): object[] {
@@ -152,19 +169,23 @@ function subresourceBodies({ kind }: ResolvedKind): object[] {
   });
 }
 
-function aggregatedResource({ kind, version }: ResolvedKind): object {
-  const { plural, singular, namespaced, shortNames, categories } = kind;
+function aggregatedResource(resolved: ResolvedKind): object {
+  const { kind, version } = resolved;
+  const { plural, singular, namespaced } = kind;
   return {
     resource: plural,
-    responseKind: { group: kind.group, version: version.name, kind: kind.kind },
+    responseKind: { group: groupOf(kind, version), version: version.name, kind: kind.kind },
     scope: namespaced ? 'Namespaced' : 'Cluster',
     singularResource: singular,
     verbs: verbsOf(kind),
-    ...(shortNames?.length ? { shortNames } : {}),
-    ...(categories?.length ? { categories } : {}),
+    ...otherNames(resolved),
     subresources: subresourcesOf(kind).map((name) => {
       const form = subresourceForm(kind, name);
-      const responseKind = { group: form.group ?? kind.group, version: form.version ?? version.name, kind: form.kind };
+      const responseKind = {
+        group: form.group ?? groupOf(kind, version),
+        version: form.version ?? version.name,
+        kind: form.kind,
+      };
       return { subresource: name, responseKind, verbs: form.verbs };
     }),
   };

@@ -4,17 +4,11 @@ import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
 import { formatLabelSelector } from '../../machinery/selectors.ts';
 import type { FieldError } from '../../machinery/status.ts';
-import type { Deployment, LabelSelector } from '../../machinery/types.ts';
+import type { Deployment, KubeObject, LabelSelector } from '../../machinery/types.ts';
 import { ageColumn, column, containerImages, containerNames, nameColumn, wideColumn } from './columns.ts';
-import {
-  checkImmutable,
-  checkNotNegative,
-  invalidValue,
-  notNegativeDetail,
-  notPermitted,
-  required,
-  unsupported,
-} from './field-errors.ts';
+import { amountOf, validateCountOrPercent } from './count-or-percent.ts';
+import { checkImmutable, checkNotNegative, invalidValue, notPermitted, required, unsupported } from './field-errors.ts';
+import { fromFirstWorkload, oldVersion } from './old-versions.ts';
 import { setPodSpecDefaults } from './pod-spec-defaults.ts';
 import { validatePodTemplate } from './pod-spec-validation.ts';
 import { notMoreThan, validateWorkloadSelector } from './replica-set.ts';
@@ -32,6 +26,9 @@ const counts = [
   'collisionCount',
 ] as const;
 
+const use = 'apps/v1 Deployment';
+const unlimited = 2 ** 31 - 1;
+
 export const deploymentKind: KindDefinition<Deployment> = {
   group: 'apps',
   kind: 'Deployment',
@@ -40,7 +37,25 @@ export const deploymentKind: KindDefinition<Deployment> = {
   shortNames: ['deploy'],
   categories: ['all'],
   namespaced: true,
-  versions: [{ name: 'v1', schema: 'apps.v1.Deployment' }],
+  versions: [
+    { name: 'v1', schema: 'apps.v1.Deployment' },
+    oldVersion('apps', { name: 'v1beta2', schema: 'apps.v1beta2.Deployment', releases: ['1.9', '1.16'], use }),
+    oldVersion('apps', {
+      name: 'v1beta1',
+      schema: 'apps.v1beta1.Deployment',
+      releases: ['1.8', '1.16'],
+      use,
+      toStorage: (object) => fromFirstWorkload(object, { dropped: ['rollbackTo'], defaults: { revisionHistoryLimit: 2 } }),
+    }),
+    oldVersion('apps', {
+      group: 'extensions',
+      name: 'v1beta1',
+      schema: 'extensions.v1beta1.Deployment',
+      releases: ['1.8', '1.16'],
+      use,
+      toStorage: fromExtensions,
+    }),
+  ],
   hasStatus: true,
   scale: replicasScale,
 
@@ -137,22 +152,6 @@ function validateRollingUpdate(
   return errors;
 }
 
-const percentage = /^[0-9]+%$/;
-
-function validateCountOrPercent(value: number | string, path: string): FieldError[] {
-  if (typeof value === 'number') return value < 0 ? [invalidValue(path, value, notNegativeDetail)] : [];
-  if (percentage.test(value)) return [];
-  const detail =
-    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
-  return [invalidValue(path, value, detail)];
-}
-
-/** The number in it; undefined when it is none. */
-function amountOf(value: number | string): number | undefined {
-  if (typeof value === 'number') return value;
-  return percentage.test(value) ? Number.parseInt(value, 10) : undefined;
-}
-
 function validateTimes(spec: DeploymentSpec): FieldError[] {
   const { minReadySeconds = 0, progressDeadlineSeconds } = spec;
   const errors = [
@@ -164,4 +163,17 @@ function validateTimes(spec: DeploymentSpec): FieldError[] {
     errors.push(invalidValue('spec.progressDeadlineSeconds', progressDeadlineSeconds, 'must be greater than minReadySeconds'));
   }
   return errors;
+}
+
+/** The first form of all replaced pods one at a time and kept every former ReplicaSet. */
+function fromExtensions(object: KubeObject): KubeObject {
+  const { spec } = fromFirstWorkload(object, {
+    dropped: ['rollbackTo'],
+    defaults: { revisionHistoryLimit: unlimited, progressDeadlineSeconds: unlimited },
+  }) as Deployment;
+  if (spec && (spec.strategy?.type || 'RollingUpdate') === 'RollingUpdate') {
+    const rollingUpdate = { maxUnavailable: 1, maxSurge: 1, ...spec.strategy?.rollingUpdate };
+    spec.strategy = { type: 'RollingUpdate', rollingUpdate };
+  }
+  return object;
 }

@@ -6,6 +6,7 @@ import { isDns1123Label, isDns1123Subdomain } from '../../machinery/names.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { Event } from '../../machinery/types.ts';
 import { column, nameColumn, wideColumn } from './columns.ts';
+import { fromCoreEvent, toCoreEvent } from './event-versions.ts';
 import { invalidValue, invalidWhen } from './field-errors.ts';
 
 const aboutFields = ['kind', 'namespace', 'name', 'uid', 'apiVersion', 'resourceVersion', 'fieldPath'] as const;
@@ -17,7 +18,16 @@ export const eventKind: KindDefinition<Event> = {
   singular: 'event',
   shortNames: ['ev'],
   namespaced: true,
-  versions: [{ name: 'v1', schema: 'core.v1.Event' }],
+  versions: [
+    { name: 'v1', schema: 'core.v1.Event' },
+    {
+      group: 'events.k8s.io',
+      name: 'v1',
+      schema: 'events.v1.Event',
+      toStorage: toCoreEvent,
+      fromStorage: fromCoreEvent,
+    },
+  ],
   hasStatus: false,
   createOnUpdate: true,
   generationFields: [],
@@ -56,10 +66,16 @@ export const eventKind: KindDefinition<Event> = {
 
   selectableFields: {
     ...Object.fromEntries(
-      aboutFields.map((field) => [`involvedObject.${field}`, (event: Event) => event.involvedObject?.[field] ?? '']),
+      aboutFields.flatMap((field) =>
+        ['involvedObject', 'regarding'].map((name) => [
+          `${name}.${field}`,
+          (event: Event) => event.involvedObject?.[field] ?? '',
+        ]),
+      ),
     ),
     reason: ({ reason }) => reason ?? '',
     reportingComponent: ({ reportingComponent }) => reportingComponent ?? '',
+    reportingController: ({ reportingComponent }) => reportingComponent ?? '',
     source: ({ source, reportingComponent }) => source?.component || reportingComponent || '',
     type: ({ type }) => type ?? '',
   },

@@ -164,6 +164,19 @@ function validateLimits(spec: PodSpec, path: string): FieldError[] {
   return errors;
 }
 
+/** What holds for every template. `path` is that of the template. */
+export function validateTemplateParts({ metadata, spec }: PodTemplateSpec, path: string): FieldError[] {
+  const { labels, annotations } = metadata ?? {};
+  const checked = { name: 'template', ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) };
+  const errors = validateMetadata(checked, { namespaced: false, nameCheck: () => [], path: `${path}.metadata` });
+  if (!spec) return [...errors, required(`${path}.spec.containers`)];
+  errors.push(...validatePodSpec(spec, `${path}.spec`));
+  if (spec.ephemeralContainers?.length) {
+    errors.push(notPermitted(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'));
+  }
+  return errors;
+}
+
 /**
  * The template of a workload whose pods run for ever. `path` is that of the template; the selector must choose its pods.
  * `workload` is the Kind that texts name.
@@ -181,15 +194,9 @@ export function validatePodTemplate(
   if (given && !labelSelectorMatches(selector, labels)) {
     errors.push(invalidValue(`${path}.metadata.labels`, labels ?? {}, '`selector` does not match template `labels`'));
   }
-  const { labels: _labels, annotations } = template.metadata ?? {};
-  const metadata = { name: 'template', ...(labels ? { labels } : {}), ...(annotations ? { annotations } : {}) };
-  errors.push(...validateMetadata(metadata, { namespaced: false, nameCheck: () => [], path: `${path}.metadata` }));
+  errors.push(...validateTemplateParts(template, path));
   const spec = template.spec;
-  if (!spec) return [...errors, required(`${path}.spec.containers`)];
-  errors.push(...validatePodSpec(spec, `${path}.spec`));
-  if (spec.ephemeralContainers?.length) {
-    errors.push(notPermitted(`${path}.spec.ephemeralContainers`, 'ephemeral containers not allowed in pod template'));
-  }
+  if (!spec) return errors;
   if (restartPolicies.includes(spec.restartPolicy ?? '') && spec.restartPolicy !== 'Always') {
     errors.push(unsupported(`${path}.spec.restartPolicy`, spec.restartPolicy, ['Always']));
   }

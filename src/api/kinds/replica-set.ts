@@ -7,11 +7,14 @@ import type { FieldError } from '../../machinery/status.ts';
 import type { LabelSelector, ReplicaSet } from '../../machinery/types.ts';
 import { ageColumn, containerImages, containerNames, integerColumn, nameColumn, wideColumn } from './columns.ts';
 import { checkImmutable, checkNotNegative, invalidValue, required } from './field-errors.ts';
+import { fromFirstWorkload, oldVersion } from './old-versions.ts';
 import { setPodSpecDefaults } from './pod-spec-defaults.ts';
 import { validatePodTemplate } from './pod-spec-validation.ts';
 import { replicasScale } from './scale.ts';
 
 const counts = ['replicas', 'fullyLabeledReplicas', 'readyReplicas', 'availableReplicas', 'observedGeneration'] as const;
+
+const use = 'apps/v1 ReplicaSet';
 
 export const replicaSetKind: KindDefinition<ReplicaSet> = {
   group: 'apps',
@@ -21,7 +24,18 @@ export const replicaSetKind: KindDefinition<ReplicaSet> = {
   shortNames: ['rs'],
   categories: ['all'],
   namespaced: true,
-  versions: [{ name: 'v1', schema: 'apps.v1.ReplicaSet' }],
+  versions: [
+    { name: 'v1', schema: 'apps.v1.ReplicaSet' },
+    oldVersion('apps', { name: 'v1beta2', schema: 'apps.v1beta2.ReplicaSet', releases: ['1.9', '1.16'], use }),
+    oldVersion('apps', {
+      group: 'extensions',
+      name: 'v1beta1',
+      schema: 'extensions.v1beta1.ReplicaSet',
+      releases: ['1.8', '1.16'],
+      use,
+      toStorage: (object) => fromFirstWorkload(object),
+    }),
+  ],
   hasStatus: true,
   scale: replicasScale,
 
@@ -74,11 +88,11 @@ export const replicaSetKind: KindDefinition<ReplicaSet> = {
 };
 
 /** A workload must choose its own pods: neither none nor all. */
-export function validateWorkloadSelector(selector: LabelSelector | undefined): FieldError[] {
+export function validateWorkloadSelector(selector: LabelSelector | undefined, workload = 'deployment'): FieldError[] {
   if (!selector) return [required('spec.selector')];
   const errors = validateLabelSelector(selector, 'spec.selector');
   if (Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions?.length ?? 0) === 0) {
-    errors.push(invalidValue('spec.selector', selector, 'empty selector is invalid for deployment'));
+    errors.push(invalidValue('spec.selector', selector, `empty selector is invalid for ${workload}`));
   }
   return errors;
 }

@@ -89,14 +89,19 @@ function externalIp({ spec, status }: Service): string {
     case 'NodePort':
       return fixed.join(',') || '<none>';
     case 'LoadBalancer': {
-      const given = (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip || hostname || '').filter(Boolean);
-      return [...[...new Set(given)].sort(), ...fixed].join(',') || '<pending>';
+      const given = formatAddresses(status?.loadBalancer?.ingress);
+      return [...(given ? [given] : []), ...fixed].join(',') || '<pending>';
     }
     case 'ExternalName':
       return spec.externalName ?? '';
     default:
       return '<unknown>';
   }
+}
+
+/** Addresses or names of a load balancer, each once. */
+export function formatAddresses(ingress: { ip?: string; hostname?: string }[] = []): string {
+  return [...new Set(ingress.map(({ ip, hostname }) => ip || hostname || '').filter(Boolean))].sort().join(',');
 }
 
 function ports({ spec }: Service): string {

@@ -1,0 +1,37 @@
+/** The wire form of the kinds that are stored for users and later control loops; types.ts has those that our own code works with. */
+import type * as k8s from '@kubernetes/client-node';
+import type { Stored, Wire } from './types.ts';
+
+export type ControllerRevision = Stored<k8s.V1ControllerRevision>;
+export type CronJob = Stored<k8s.V1CronJob>;
+export type CsiDriver = Stored<k8s.V1CSIDriver>;
+export type CsiNode = Stored<k8s.V1CSINode>;
+export type CsiStorageCapacity = Stored<k8s.V1CSIStorageCapacity>;
+export type CertificateSigningRequest = Stored<k8s.V1CertificateSigningRequest>;
+export type DaemonSet = Stored<k8s.V1DaemonSet>;
+export type FlowSchema = Stored<k8s.V1FlowSchema>;
+export type HorizontalPodAutoscaler = Stored<k8s.V2HorizontalPodAutoscaler>;
+export type Ingress = Stored<k8s.V1Ingress>;
+export type IngressClass = Stored<k8s.V1IngressClass>;
+export type IpAddress = Stored<k8s.V1IPAddress>;
+export type Job = Stored<k8s.V1Job>;
+export type JobSpec = Wire<k8s.V1JobSpec>;
+export type LimitRange = Stored<k8s.V1LimitRange>;
+export type MutatingWebhookConfiguration = Stored<k8s.V1MutatingWebhookConfiguration>;
+export type NetworkPolicy = Stored<k8s.V1NetworkPolicy>;
+export type PersistentVolume = Stored<k8s.V1PersistentVolume>;
+export type PersistentVolumeClaim = Stored<k8s.V1PersistentVolumeClaim>;
+export type PodDisruptionBudget = Stored<k8s.V1PodDisruptionBudget>;
+export type PodTemplate = Stored<k8s.V1PodTemplate>;
+export type PriorityClass = Stored<k8s.V1PriorityClass>;
+export type PriorityLevelConfiguration = Stored<k8s.V1PriorityLevelConfiguration>;
+export type ReplicationController = Stored<k8s.V1ReplicationController>;
+export type ResourceQuota = Stored<k8s.V1ResourceQuota>;
+export type RuntimeClass = Stored<k8s.V1RuntimeClass>;
+export type ServiceCidr = Stored<k8s.V1ServiceCIDR>;
+export type StatefulSet = Stored<k8s.V1StatefulSet>;
+export type StorageClass = Stored<k8s.V1StorageClass>;
+export type ValidatingAdmissionPolicy = Stored<k8s.V1ValidatingAdmissionPolicy>;
+export type ValidatingAdmissionPolicyBinding = Stored<k8s.V1ValidatingAdmissionPolicyBinding>;
+export type ValidatingWebhookConfiguration = Stored<k8s.V1ValidatingWebhookConfiguration>;
+export type VolumeAttachment = Stored<k8s.V1VolumeAttachment>;
