@@ -1,13 +1,16 @@
 /**
- * Who is on the other end: the client certificate's common name is the user, each of its organizations a group. TLS has
- * checked the signature; a certificate that our CA has not signed is refused, none at all means anonymous.
+ * Who is on the other end. A client certificate's common name is the user, each of its organizations a group; TLS has checked
+ * the signature. A bearer token is a service account's. A certificate or token that is not ours is refused, neither of them
+ * means anonymous.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { unauthorized } from '../machinery/status.ts';
+import { apiAudiences, type ServiceAccountTokens } from './tokens/service-account-tokens.ts';
 import type { User } from './types.ts';
 
-const authenticatedGroup = 'system:authenticated';
+export const authenticatedGroup = 'system:authenticated';
 
 export const systemUser: User = { name: 'system:apiserver', groups: ['system:masters', authenticatedGroup] };
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
@@ -15,8 +18,33 @@ export const anonymous: User = { name: 'system:anonymous', groups: ['system:unau
 /** A connection keeps its user; certificates are not asked for again. */
 const users = new WeakMap<Socket, User>();
 
+export class Authenticator {
+  readonly #tokens: ServiceAccountTokens;
+
+  constructor(tokens: ServiceAccountTokens) {
+    this.#tokens = tokens;
+  }
+
+  /** The user of a request that came on a TLS connection. StatusError 401 for a certificate or a token that is not good. */
+  async userOf(request: IncomingMessage, socket: Socket, signal: AbortSignal): Promise<User> {
+    const user = userOfConnection(socket);
+    if (user !== anonymous) return user;
+    const token = bearerToken(request);
+    if (token === undefined) return anonymous;
+    const verified = await this.#tokens.verify(token, apiAudiences, signal);
+    if (!verified) throw unauthorized();
+    return verified.user;
+  }
+}
+
+/** Undefined when the request brings none. */
+function bearerToken({ headers }: IncomingMessage): string | undefined {
+  const [scheme = '', token = ''] = (headers.authorization ?? '').trim().split(/ +/);
+  return scheme.toLowerCase() === 'bearer' && token !== '' ? token : undefined;
+}
+
 /** StatusError 401 for a certificate that is not ours. */
-export function userOfConnection(socket: Socket): User {
+function userOfConnection(socket: Socket): User {
   let user = users.get(socket);
   if (!user) {
     user = identify(socket);
@@ -37,6 +65,6 @@ function identify(socket: Socket): User {
   return authenticated({ name, groups: O === undefined ? [] : Array.isArray(O) ? O : [O] });
 }
 
-export function authenticated({ name, groups }: User): User {
-  return { name, groups: [...new Set([...groups, authenticatedGroup])] };
+export function authenticated(user: User): User {
+  return { ...user, groups: [...new Set([...user.groups, authenticatedGroup])] };
 }

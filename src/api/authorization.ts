@@ -1,15 +1,13 @@
-/**
- * Who may do what, from the request alone. A small table for now, behind the interface that RBAC will implement later.
- * The default is no.
- */
+/** The question of who may do what, the errors for "no", and the fixed table of what agents may do. */
 import { failure, forbidden, type StatusError } from '../machinery/status.ts';
+import type { PolicyRule } from '../machinery/types.ts';
 import type { User } from './types.ts';
 
 export const mastersGroup = 'system:masters';
-const nodesGroup = 'system:nodes';
+export const nodesGroup = 'system:nodes';
 const nodeUserPrefix = 'system:node:';
 
-/** `verb` is Kubernetes' request verb: get, list, watch, create, update, patch, delete, deletecollection. */
+/** `verb` is Kubernetes' request verb: get, list, watch, create, update, patch, delete, deletecollection, or a special one. */
 export interface ResourceAttributes {
   user: User;
   verb: string;
@@ -26,9 +24,18 @@ export interface PathAttributes {
   path: string;
 }
 
+export interface Decision {
+  allowed: boolean;
+  /** Why, when somebody should be told; else empty. */
+  reason: string;
+}
+
+/** Decides from memory alone. */
 export interface Authorizer {
-  mayAccess(attributes: ResourceAttributes): boolean;
-  mayRead(attributes: PathAttributes): boolean;
+  decide(attributes: ResourceAttributes): Decision;
+  decidePath(attributes: PathAttributes): Decision;
+  /** What roles give the user in a namespace and beyond. */
+  rulesFor(user: User, namespace: string | undefined): PolicyRule[];
 }
 
 /** The node that a user is the agent of. */
@@ -54,31 +61,29 @@ const nodeRules: Rule[] = [
   { group: '', resources: ['nodes', 'nodes/status'], verbs: ['create', 'update', 'patch'], ownName: true },
   { group: '', resources: ['pods/status'], verbs: ['update', 'patch'] },
   { group: '', resources: ['pods'], verbs: ['delete'] },
+  // Only for pods that run on the node: see node-restriction.ts.
+  { group: '', resources: ['serviceaccounts/token'], verbs: ['create'] },
   { group: '', resources: ['events'], verbs: [...reading, ...writing] },
   { group: 'events.k8s.io', resources: ['events'], verbs: [...reading, ...writing] },
   { group: 'coordination.k8s.io', resources: ['leases'], verbs: [...reading, ...writing] },
 ];
 
-const publicPaths = new Set(['/version', '/healthz', '/livez', '/readyz']);
-
-export const tableAuthorizer: Authorizer = {
-  mayAccess(attributes) {
-    const { user } = attributes;
-    if (user.groups.includes(mastersGroup)) return true;
-    const node = nodeNameOf(user);
-    return node !== undefined && nodeRules.some((rule) => applies(rule, attributes, node));
-  },
-  mayRead({ user, path }) {
-    if (user.groups.includes(mastersGroup) || user.groups.includes('system:authenticated')) return true;
-    return publicPaths.has(path.length > 1 ? path.replace(/\/+$/, '') : path);
-  },
-};
+/** True when the user is an agent and its table allows it. */
+export function nodeAllows(attributes: ResourceAttributes): boolean {
+  const node = nodeNameOf(attributes.user);
+  return node !== undefined && nodeRules.some((rule) => applies(rule, attributes, node));
+}
 
 function applies(rule: Rule, attributes: ResourceAttributes, node: string): boolean {
   const resource = attributes.subresource ? `${attributes.resource}/${attributes.subresource}` : attributes.resource;
   if (rule.group !== attributes.group || !rule.resources.includes(resource) || !rule.verbs.includes(attributes.verb))
     return false;
   return !rule.ownName || attributes.verb === 'create' || attributes.name === node;
+}
+
+/** StatusError 403 unless the authorizer allows it. */
+export function demandAccess(authorizer: Authorizer, attributes: ResourceAttributes): void {
+  if (!authorizer.decide(attributes).allowed) throw accessDenied(attributes);
 }
 
 export function accessDenied(attributes: ResourceAttributes): StatusError {

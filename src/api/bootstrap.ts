@@ -1,8 +1,9 @@
-/** What clients expect in every cluster from its first minute: the system's namespaces and the `kubernetes` Service. */
+/** What clients expect in every cluster from its first minute: the system's namespaces, roles and the `kubernetes` Service. */
 import type { Client } from '../machinery/client.ts';
-import { namespaces, services } from '../machinery/resources.ts';
+import { namespaces, serviceAccounts, services } from '../machinery/resources.ts';
 import { isReason } from '../machinery/status.ts';
 import type { Service } from '../machinery/types.ts';
+import { reconcileDefaultRoles } from './rbac/reconcile.ts';
 
 const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 /** Where the peers' API listens, for the Service's target. Its endpoints name the real ports. */
@@ -12,7 +13,9 @@ const apiTargetPort = 6443;
 export async function bootstrapCluster(client: Client, apiAddress: string, signal: AbortSignal): Promise<void> {
   for (const name of systemNamespaces) {
     await ignoreExisting(client.create(namespaces, { metadata: { name } }, { signal }));
+    await ignoreExisting(client.create(serviceAccounts, { metadata: { name: 'default' } }, { namespace: name, signal }));
   }
+  await reconcileDefaultRoles(client, signal);
   const kubernetes = {
     metadata: { name: 'kubernetes', labels: { component: 'apiserver', provider: 'kubernetes' } },
     spec: {

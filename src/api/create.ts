@@ -11,7 +11,10 @@ import { checkIdentity, decodeInput } from './object-input.ts';
 import { generateName, newUid, stampNew } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
 import { admitPriorityClass } from './priority-classes.ts';
+import { admitRoleWrite } from './rbac/escalation.ts';
 import type { NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
+import { answerReview, isReview } from './reviews.ts';
+import { admitServiceAccount, awaitServiceAccount } from './service-account-admission.ts';
 import { isServiceKind } from './service-claims.ts';
 import { type Plan, writeLoop } from './write-loop.ts';
 
@@ -24,8 +27,10 @@ export async function createObject(
   body: unknown,
   options: WriteOptions,
 ): Promise<Outcome> {
+  if (isReview(target)) return answerReview(context, target, body, options);
   const input = decodeInput(target.resolved, body, options);
   checkIdentity(target, input);
+  await awaitServiceAccount(context, target, input);
   const base = input.metadata.name ? undefined : input.metadata.generateName;
   for (let count = 1; ; count++) {
     if (base) input.metadata.name = generateName(base, context.random);
@@ -63,11 +68,13 @@ export function planCreation(
   const wallMs = context.clock.wallMs();
   const conditions = admitIntoNamespace(context, kind, target.namespace, target.name);
   admitNodeWrite({ user: target.user, kind, verb: 'create', next: object, previous: undefined });
+  admitServiceAccount(context, kind, object);
   stampNew(object, kind, { uid, wallMs });
   kind.setDefaults(object);
   setManaged(object, track(undefined, object, undefined));
   kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true, user: target.user });
   admitPriorityClass(context, kind, object);
+  admitRoleWrite(context.access, { user: target.user, kind, next: object, previous: undefined });
   const claims = isServiceKind(kind) ? context.claims.claim(object, undefined) : undefined;
   const errors: FieldError[] = uniqueErrors(kind.validate(object), kind.validateCreate?.(object) ?? []);
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);

@@ -1,8 +1,7 @@
 /** The API endpoint of one peer: composed here from the registry, the in-process client and the listeners. */
 
 import { serviceUnavailable } from '../machinery/status.ts';
-import { systemUser } from './authentication.ts';
-import { tableAuthorizer } from './authorization.ts';
+import { Authenticator, systemUser } from './authentication.ts';
 import { bootstrapCluster } from './bootstrap.ts';
 import { Discovery } from './http/discovery.ts';
 import { FixedPaths } from './http/fixed-paths.ts';
@@ -11,8 +10,12 @@ import { ResourceHandler } from './http/resource-handler.ts';
 import { Listeners } from './http/server.ts';
 import { KindTable } from './kind-table.ts';
 import { LocalClient } from './local-client.ts';
+import { rbacAuthorizer } from './rbac/authorizer.ts';
+import { RoleIndex } from './rbac/role-index.ts';
 import { Registry } from './registry.ts';
 import { ServiceClaims } from './service-claims.ts';
+import { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
+import { SigningKeys } from './tokens/signing-keys.ts';
 import type { Api, ApiOptions } from './types.ts';
 
 /** Throws ApiError 'BadCidr' or 'DuplicateKind' for options that cannot work. */
@@ -20,23 +23,37 @@ export function createApi(options: ApiOptions): Api {
   const { store, agents, clock, random, logger, nodeHealth, serviceCidr, nodePortRange } = options;
   const table = new KindTable(options.kinds);
   const claims = new ServiceClaims({ store, random, serviceCidr, nodePortRange });
-  const registry = new Registry({ store, table, clock, random, nodeHealth, claims });
+  const roles = new RoleIndex(store);
+  const authorizer = rbacAuthorizer(roles);
+  const keys = new SigningKeys(store);
+  const tokens = new ServiceAccountTokens({ keys, store, clock, random });
+  const access = { authorizer, roles };
+  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens });
   const stop = new AbortController();
   const closing = stop.signal;
-  const authorizer = tableAuthorizer;
   const resources = new ResourceHandler({ registry, agents, logger, closing });
-  const fixed = new FixedPaths({ store, table, discovery: new Discovery(table) });
+  const fixed = new FixedPaths({ store, table, discovery: new Discovery(table), keys });
   const handler = new RequestHandler({ table, authorizer, resources, fixed, clock, logger, closing });
-  const listeners = new Listeners({ handler, upgrades: { handler, registry, agents, logger, closing }, logger });
+  const listeners = new Listeners({
+    handler,
+    authenticator: new Authenticator(tokens),
+    upgrades: { handler, registry, agents, logger, closing },
+    logger,
+  });
   const client = (user = systemUser) => new LocalClient(registry, authorizer, user);
   return {
     client,
     listen: (listen) => listeners.listenTls(listen),
     listenSocket: (path, user) => listeners.listenSocket(path, user),
-    bootstrap: (signal) => bootstrapCluster(client(), claims.apiAddress, signal),
+    async bootstrap(signal) {
+      await keys.ensure(signal);
+      await bootstrapCluster(client(), claims.apiAddress, signal);
+    },
+    rotateServiceAccountKeys: (signal) => keys.rotate(signal),
     async close() {
       stop.abort(serviceUnavailable('the server is shutting down'));
       await listeners.close();
+      roles.close();
     },
   };
 }

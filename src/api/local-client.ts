@@ -17,7 +17,7 @@ import type {
 import type { Resource } from '../machinery/resources.ts';
 import { expired, type StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
-import { type Authorizer, accessDenied } from './authorization.ts';
+import { type Authorizer, demandAccess } from './authorization.ts';
 import { methodNotAllowed, type Registry, unknownResource } from './registry.ts';
 import type { NamedTarget, Target, WriteOptions } from './registry-types.ts';
 import { fromStorage, objectAt } from './stored-objects.ts';
@@ -165,7 +165,7 @@ export class LocalClient implements Client {
   #authorize(resource: Resource, verb: string, target: Target, of: { name?: string; subresource?: string }): void {
     const { namespace } = target;
     const attributes = { user: this.#user, verb, group: resource.group, resource: resource.resource, namespace, ...of };
-    if (!this.#authorizer.mayAccess(attributes)) throw accessDenied(attributes);
+    demandAccess(this.#authorizer, attributes);
   }
 }
 

@@ -32,3 +32,18 @@ export function admitNodeWrite({ user, kind, verb, next, previous }: NodeWrite):
     throw forbidden(groupResource(kind), object.metadata.name, why);
   }
 }
+
+/** StatusError 403 when an agent asks for a token that is not for a pod it runs. */
+export function admitNodeToken(
+  user: User,
+  account: string,
+  reference: { kind?: string; name?: string; uid?: string } | undefined,
+  object: KubeObject | undefined,
+): void {
+  const node = nodeNameOf(user);
+  if (node === undefined) return;
+  const refuse = (why: string) => forbidden({ group: '', resource: 'serviceaccounts' }, account, why);
+  if (reference?.kind !== 'Pod' || !reference.name || !object) throw refuse('node requested token not bound to a pod');
+  if (!reference.uid) throw refuse('node requested token with a pod binding without a uid');
+  if ((object as Pod).spec?.nodeName !== node) throw refuse('node requested token bound to a pod scheduled on a different node');
+}

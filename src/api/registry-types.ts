@@ -6,7 +6,9 @@ import type { Status } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
 import type { KindTable, ResolvedKind } from './kind-table.ts';
+import type { Access } from './rbac/escalation.ts';
 import type { ServiceClaims } from './service-claims.ts';
+import type { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
 import type { User } from './types.ts';
 
 export interface RegistryContext {
@@ -16,6 +18,8 @@ export interface RegistryContext {
   random: Random;
   nodeHealth: NodeHealth;
   claims: ServiceClaims;
+  access: Access;
+  tokens: ServiceAccountTokens;
 }
 
 /** One resource, or a collection of them, as a URL names it. */

@@ -15,6 +15,7 @@ import { type Entry, getEntry, type ListAnswer, type ListRequest, listEntries } 
 import type { NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
 import { patchScale, scaleOf, updateScale } from './scale.ts';
 import { fromStorage } from './stored-objects.ts';
+import { requestToken } from './token-request.ts';
 import { updateObject } from './update.ts';
 import { type PreparedWatch, prepareWatch, type WatchRequest } from './watch.ts';
 
@@ -48,7 +49,8 @@ export class Registry {
 
   /** POST to a subresource of an object. */
   async createSubresource(target: NamedTarget, body: unknown, options: WriteOptions): Promise<Outcome> {
-    checkSubresource(target, ['binding', 'eviction']);
+    checkSubresource(target, ['binding', 'eviction', 'token']);
+    if (target.subresource === 'token') return requestToken(this.context, target, body, options.dryRun);
     return target.subresource === 'binding'
       ? bindPod(this.context, target, body, options)
       : evictPod(this.context, target, body, options);

@@ -10,10 +10,13 @@ import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Pod } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
 
-/** Who makes a request. From the client certificate: CN is the name, each O a group. */
+/** Who makes a request: by a client certificate (CN is the name, each O a group), a service account's token, or neither. */
 export interface User {
   name: string;
   groups: string[];
+  uid?: string;
+  /** Further facts, for example the pod that a token was made for. */
+  extra?: Record<string, string[]>;
 }
 
 /** Opens byte streams to the HTTP server of a node's agent, wherever it runs. */
@@ -52,6 +55,8 @@ export interface Api {
   listenSocket(path: string, user: User): Promise<void>;
   /** Creates what clients expect to be there (namespaces, the kubernetes service). Run by the leader, idempotent. */
   bootstrap(signal: AbortSignal): Promise<void>;
+  /** Service account tokens are signed with a new key from now on; what the latest older keys have signed stays valid. */
+  rotateServiceAccountKeys(signal: AbortSignal): Promise<void>;
   /** Stops listening, ends watches and streams. */
   close(): Promise<void>;
 }

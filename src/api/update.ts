@@ -17,6 +17,7 @@ import { checkPreconditions, countGeneration, inheritOwned, newUid } from './obj
 import { outcomeOf } from './outcome.ts';
 import { planEphemeral } from './pod-ephemeral.ts';
 import { admitPriorityClass } from './priority-classes.ts';
+import { admitRoleWrite } from './rbac/escalation.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { isServiceKind } from './service-claims.ts';
 import { objectOf } from './stored-objects.ts';
@@ -82,6 +83,7 @@ function planMain(context: RegistryContext, target: NamedTarget, { current, next
   kind.prepare?.(next, current, { nowMs: context.clock.wallMs(), creating: false, user: target.user });
   track(next);
   admitPriorityClass(context, kind, next);
+  admitRoleWrite(context.access, { user: target.user, kind, next, previous: current });
   const claims = isServiceKind(kind) ? context.claims.claim(next, current) : undefined;
   countGeneration(next, current, kind);
   const errors = uniqueErrors(

@@ -28,6 +28,12 @@ export function addMachineCommands(program: Command): void {
       const answer = await callDaemon<{ kubeconfig: string }>(socketOf(config), 'POST', '/kubeconfig', server ? { server } : {});
       process.stdout.write(answer.kubeconfig);
     });
+  const keys = program.command('keys').description('keys of the cluster');
+  withConfig(
+    keys.command('rotate').description('sign service account tokens with a new key; those of the three before stay good'),
+  ).action(async ({ config }) => {
+    print(await callDaemon(socketOf(config), 'POST', '/service-account-keys'));
+  });
   const image = program.command('image').description('container images of this machine');
   withConfig(image.command('import <file>').description('import an OCI or Docker archive')).action(
     async (file: string, { config }) => {

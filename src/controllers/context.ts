@@ -16,6 +16,8 @@ export interface ControllerOptions {
   readonly ownableResources: readonly r.Resource[];
   /** Where the API answers now: the machines that serve it. */
   readonly apiAddresses: () => readonly { ip: string; port: number }[];
+  /** PEM: what the API's certificates are signed by; pods find it in every namespace. Left out: it is not published. */
+  readonly rootCertificate?: string;
   /** Finished pods kept; the oldest above that are removed. Default 12500. */
   readonly finishedPodsMax?: number;
   /** How long a pod may be bound to a machine that is not there (yet) before it is removed. Default 20 s. */

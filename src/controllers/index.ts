@@ -2,6 +2,7 @@
  * The door of the controllers: all of them run while this peer leads. They see the cluster through the Client only and share one informer
  * for each resource.
  */
+import { clusterRoleAggregationController } from './clusterrole-aggregation/index.ts';
 import { ControllerContext, type StartControllersOptions } from './context.ts';
 import { deploymentController } from './deployment/index.ts';
 import { endpointsController } from './endpoints/index.ts';
@@ -13,7 +14,9 @@ import { nodeIpamController } from './node-ipam/index.ts';
 import { nodeLifecycleController } from './node-lifecycle/index.ts';
 import { podGcController } from './pod-gc/index.ts';
 import { replicaSetController } from './replicaset/index.ts';
+import { rootCaPublisher } from './root-ca-publisher/index.ts';
 import { serviceAccountController } from './serviceaccount/index.ts';
+import { serviceAccountTokenController } from './serviceaccount-token/index.ts';
 import { taintEvictionController } from './taint-eviction/index.ts';
 
 export type { ControllerOptions, StartControllersOptions } from './context.ts';
@@ -29,6 +32,9 @@ const all = [
   kubernetesServiceController,
   namespaceController,
   serviceAccountController,
+  serviceAccountTokenController,
+  rootCaPublisher,
+  clusterRoleAggregationController,
   garbageCollector,
   podGcController,
 ];

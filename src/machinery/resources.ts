@@ -30,6 +30,12 @@ export const deployments = resource<t.Deployment>('apps', 'Deployment', 'deploym
 export const endpointSlices = resource<t.EndpointSlice>('discovery.k8s.io', 'EndpointSlice', 'endpointslices');
 export const leases = resource<t.Lease>('coordination.k8s.io', 'Lease', 'leases');
 
+const rbacGroup = 'rbac.authorization.k8s.io';
+export const roles = resource<t.Role>(rbacGroup, 'Role', 'roles');
+export const roleBindings = resource<t.RoleBinding>(rbacGroup, 'RoleBinding', 'rolebindings');
+export const clusterRoles = resource<t.ClusterRole>(rbacGroup, 'ClusterRole', 'clusterroles', false);
+export const clusterRoleBindings = resource<t.ClusterRoleBinding>(rbacGroup, 'ClusterRoleBinding', 'clusterrolebindings', false);
+
 /** `apps/v1`, or `v1` for the core group. */
 export function apiVersionOf(of: { group: string; version: string }): string {
   return of.group ? `${of.group}/${of.version}` : of.version;

@@ -54,6 +54,7 @@ export interface Daemon {
 }
 
 const tokenTtlMs = 3_600_000;
+const keyRotationMs = 10_000;
 const serverCertificateDays = 365;
 
 /** Resolves when the API answers and the agent is started. Throws NodeError when it cannot be. */
@@ -205,6 +206,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
     nodeHealth: health,
     decisions: new Decisions(),
     podCidr: settings.podCidr,
+    rootCertificate: authority.cert,
     clock,
     random: systemRandom,
     logger,
@@ -222,7 +224,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
   });
   const control = new ControlServer(
     {
-      ...machineRoutes({ guard, peer, joinService, authority, config, store, snapshots, agent, clock }),
+      ...machineRoutes({ api, guard, peer, joinService, authority, config, store, snapshots, agent, clock }),
       ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
     },
     logger,
@@ -425,6 +427,7 @@ function watchStanding(context: {
 
 function machineRoutes(context: {
   guard: StateGuard;
+  api: Api;
   peer: PeerThread;
   joinService: JoinService;
   authority: AuthorityRecord;
@@ -434,7 +437,7 @@ function machineRoutes(context: {
   agent: AgentProcess;
   clock: Clock;
 }): ControlRoutes {
-  const { guard, peer, joinService, authority, config, store, snapshots, agent, clock } = context;
+  const { api, guard, peer, joinService, authority, config, store, snapshots, agent, clock } = context;
   return {
     'GET /status': async () => ({
       nodeName: config.nodeName,
@@ -447,6 +450,10 @@ function machineRoutes(context: {
       consensus: await peer.call('status', null),
     }),
     'POST /snapshot': async () => snapshots.open(),
+    'POST /service-account-keys': async () => {
+      await api.rotateServiceAccountKeys(AbortSignal.timeout(keyRotationMs));
+      return { rotated: true };
+    },
     'POST /tokens': async (body) => {
       const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
       return { token: await joinService.issueToken(ttlMs) };

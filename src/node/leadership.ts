@@ -29,6 +29,8 @@ export interface LeadershipOptions {
   nodeHealth: NodeHealth;
   decisions: Decisions;
   podCidr: string;
+  /** PEM: the cluster's certificate authority. */
+  rootCertificate: string;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -63,7 +65,7 @@ export class Leadership {
   }
 
   async #lead(term: number, signal: AbortSignal): Promise<void> {
-    const { api, store, peer, nodeHealth, decisions, podCidr, clock, random, logger } = this.#options;
+    const { api, store, peer, nodeHealth, decisions, podCidr, rootCertificate, clock, random, logger } = this.#options;
     const keeper = new MembershipTask({ store, peer, nodeHealth, clock, logger });
     logger.info({ term }, 'this peer leads');
     keeper.start();
@@ -79,9 +81,10 @@ export class Leadership {
           const { apiAddress, apiPort } = decodeRecord<MemberRecord>(record.value);
           return { ip: apiAddress, port: apiPort };
         });
-      const resources = kinds.map(resourceOf);
+      const resources = kinds.filter(({ verbs }) => !verbs || verbs.includes('list')).map(resourceOf);
       const options = {
         apiAddresses,
+        rootCertificate,
         namespacedResources: resources.filter((resource) => resource.namespaced),
         ownableResources: resources,
       };

@@ -59,5 +59,11 @@ export async function kubectlHome(it: ListeningApi) {
       child.stdin?.on('error', () => {});
       child.stdin?.end(stdin);
     });
-  return { run, close: () => rm(home, { recursive: true, force: true }) };
+  const authorityFile = join(home, 'ca.crt');
+  await writeFile(authorityFile, it.authority.ca);
+  const server = ['--kubeconfig=/dev/null', `--server=https://127.0.0.1:${it.port}`, `--certificate-authority=${authorityFile}`];
+  /** With a token and nothing else. */
+  const runAs = (kubectl: string, token: string, args: string[], stdin?: string) =>
+    run(kubectl, [...server, `--token=${token}`, ...args], stdin);
+  return { run, runAs, close: () => rm(home, { recursive: true, force: true }) };
 }

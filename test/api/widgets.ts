@@ -1,13 +1,16 @@
 /** Small kinds that show one rule each, and a registry over them. */
 
 import { systemUser } from '../../src/api/authentication.ts';
-import { tableAuthorizer } from '../../src/api/authorization.ts';
 import { bootstrapCluster } from '../../src/api/bootstrap.ts';
 import { KindTable } from '../../src/api/kind-table.ts';
 import { kinds } from '../../src/api/kinds/index.ts';
 import { LocalClient } from '../../src/api/local-client.ts';
+import { rbacAuthorizer } from '../../src/api/rbac/authorizer.ts';
+import { RoleIndex } from '../../src/api/rbac/role-index.ts';
 import { Registry } from '../../src/api/registry.ts';
 import { ServiceClaims } from '../../src/api/service-claims.ts';
+import { ServiceAccountTokens } from '../../src/api/tokens/service-account-tokens.ts';
+import { SigningKeys } from '../../src/api/tokens/signing-keys.ts';
 import type { User } from '../../src/api/types.ts';
 import { seededRandom } from '../../src/lib/random.ts';
 import type { KindDefinition } from '../../src/machinery/kind.ts';
@@ -123,11 +126,15 @@ export async function testRegistry(options: { historyRevisionsMax?: number; serv
     nodePortRange: { from: 30_000, to: 30_003 },
   });
   const table = new KindTable(testKinds);
-  const registry = new Registry({ store, table, clock, random, nodeHealth, claims });
-  const clientOf = (user: User = systemUser) => new LocalClient(registry, tableAuthorizer, user);
+  const roles = new RoleIndex(store);
+  const authorizer = rbacAuthorizer(roles);
+  const tokens = new ServiceAccountTokens({ keys: new SigningKeys(store), store, clock, random });
+  await tokens.keys.ensure(AbortSignal.timeout(10_000));
+  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access: { authorizer, roles }, tokens });
+  const clientOf = (user: User = systemUser) => new LocalClient(registry, authorizer, user);
   const client = clientOf();
   await bootstrapCluster(client, claims.apiAddress, AbortSignal.timeout(10_000));
-  return { store, clock, nodeHealth, claims, registry, client, clientOf };
+  return { store, clock, nodeHealth, claims, roles, authorizer, tokens, registry, client, clientOf };
 }
 
 /** The StatusError that `promise` rejects with. */

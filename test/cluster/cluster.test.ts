@@ -5,6 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { busyboxImage, nginxImage, writeImageArchive } from '../../scripts/image-archive.ts';
 import { Lab, remains } from '../support/lab.ts';
+import { addAccessTests } from './access.ts';
 import { addConfigurationTests } from './configuration.ts';
 import { addKubectlTests } from './kubectl.ts';
 import { addPodTests } from './pods.ts';
@@ -86,6 +87,7 @@ function anonymous(path: string): Promise<{ code: number; body: string }> {
 
 addWorkloadTests(test, lab);
 addPodTests(test, lab);
+addAccessTests(test, lab);
 addConfigurationTests(test, lab);
 addKubectlTests(test, lab);
 

@@ -46,6 +46,8 @@ const samples: Record<string, Record<string, unknown>> = {
   EndpointSlice: { addressType: 'IPv4', endpoints: [{ addresses: ['10.0.0.1'] }], ports: [{ port: 80 }] },
   Node: { spec: { podCIDR: '10.42.0.0/24' }, status: { capacity: { cpu: '2000m' } } },
   Secret: { data: { key: 'dmFsdWU=' } },
+  RoleBinding: { roleRef: { kind: 'Role', name: 'r' }, subjects: [{ kind: 'User', name: 'u' }] },
+  ClusterRoleBinding: { roleRef: { kind: 'ClusterRole', name: 'r' }, subjects: [{ kind: 'Group', name: 'g' }] },
 };
 
 function exampleOf(kind: string): Record<string, unknown> {

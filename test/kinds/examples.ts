@@ -26,6 +26,8 @@ const webhook = {
   rules: [rule],
 };
 
+const rbac = 'rbac.authorization.k8s.io';
+
 export interface Example {
   /** Left out: `example`. */
   name?: string;
@@ -45,6 +47,14 @@ export const examples: Record<string, Example> = {
   },
   ControllerRevision: { fields: { revision: 3, data: { spec: {} } } },
   CronJob: { fields: { spec: { schedule: '*/5 * * * *', jobTemplate: { spec: { template: podTemplate('OnFailure') } } } } },
+  Role: { fields: { rules: [{ apiGroups: [''], resources: ['pods'], verbs: ['get'] }] } },
+  ClusterRole: { fields: { rules: [{ nonResourceURLs: ['/metrics'], verbs: ['get'] }] } },
+  RoleBinding: {
+    fields: { roleRef: { kind: 'ClusterRole', name: 'view' }, subjects: [{ apiGroup: rbac, kind: 'User', name: 'alice' }] },
+  },
+  ClusterRoleBinding: {
+    fields: { roleRef: { kind: 'ClusterRole', name: 'view' }, subjects: [{ apiGroup: rbac, kind: 'Group', name: 'team' }] },
+  },
   CSIDriver: { name: 'driver.example.com', fields: { spec: {} } },
   CSINode: { fields: { spec: { drivers: [{ name: 'driver.example.com', nodeID: 'one' }] } } },
   CSIStorageCapacity: { fields: { storageClassName: 'fast', capacity: '1024Mi' } },

@@ -12,6 +12,9 @@ export function kindOf(name: string): KindDefinition {
   return kind;
 }
 
+/** Questions are answered and never stored. */
+export const isStored = ({ verbs }: KindDefinition) => !verbs || verbs.includes('list');
+
 export function object(kind: string, fields: Record<string, unknown> = {}): KubeObject {
   const of = kindOf(kind);
   const metadata = { name: 'a', ...(of.namespaced ? { namespace: 'default' } : {}) };

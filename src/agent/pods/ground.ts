@@ -10,6 +10,7 @@ import { isAgentError } from '../errors.ts';
 import { startPause, stopPause } from '../runtime/pause.ts';
 import { isAlive } from '../runtime/process-identity.ts';
 import { unmountBelow } from '../volumes/mounts.ts';
+import { PodTokens } from '../volumes/pod-tokens.ts';
 import { PodVolumes } from '../volumes/pod-volumes.ts';
 import { podCgroupLimits } from './needs.ts';
 import type { PodObjects } from './objects.ts';
@@ -25,6 +26,7 @@ export class PodGround {
   readonly volumes: PodVolumes;
   readonly #context: PodContext;
   readonly #objects: PodObjects;
+  readonly #tokens: PodTokens;
   #cgroupParent: string | undefined;
   #ready = false;
 
@@ -32,8 +34,15 @@ export class PodGround {
     this.#context = context;
     this.#objects = objects;
     const { paths, services } = context;
-    const { executor, clock } = services;
-    this.volumes = new PodVolumes({ paths, executor, clock, sources: objects, values: () => fieldValuesOf(context) });
+    const { executor, client, clock, logger } = services;
+    const tokens = new PodTokens({ client, clock, logger, volumesDir: paths.volumes });
+    this.#tokens = tokens;
+    const sources = {
+      configMap: objects.configMap,
+      secret: objects.secret,
+      token: (volume: string, path: string) => tokens.get(volume, path),
+    };
+    this.volumes = new PodVolumes({ paths, executor, clock, sources, values: () => fieldValuesOf(context) });
   }
 
   /** True while namespaces and network stand. */
@@ -73,11 +82,29 @@ export class PodGround {
     }
     await abortable(this.#objects.synced(signal), signal);
     try {
+      await this.#tokens.ensure(pod, signal);
       await this.volumes.setUp(pod);
     } catch (error) {
       if (isAgentError(error, 'Volume')) services.events.record(pod, 'Warning', 'FailedMount', error.message);
       throw error;
     }
+  }
+
+  /** Wall time at which files of the pod must be renewed though nothing has changed. */
+  get renewAtMs(): number {
+    return this.#ready ? this.#tokens.dueAtMs(this.#context.pod()) : Number.POSITIVE_INFINITY;
+  }
+
+  /** Brings the files of volumes up to date. A source that has gone leaves them as they are. */
+  async refresh(signal: AbortSignal): Promise<void> {
+    const pod = this.#context.pod();
+    try {
+      await this.#tokens.ensure(pod, signal);
+    } catch (error) {
+      if (!isAgentError(error, 'Volume')) throw error;
+      this.#context.services.logger.warn({ error, pod: pod.metadata.name }, 'a service account token could not be had yet');
+    }
+    await this.volumes.refresh(pod);
   }
 
   /** Nothing of the pod may run any more. The logs stay. */

@@ -209,12 +209,14 @@ export class PodWorker implements PodContext {
     }
     this.publish();
     if (this.#runs.due(plan)) await this.#ground.prepare(this.#work.signal);
-    else if (objectsChanged && this.#ground.ready) await this.#ground.volumes.refresh(this.#pod);
+    else if (this.#ground.ready && (objectsChanged || clock.wallMs() >= this.#ground.renewAtMs)) {
+      await this.#ground.refresh(this.#work.signal);
+    }
     if (this.#ground.ready) this.#evictor.begin();
     const acted = await this.#runs.act(plan, this.#work.signal);
     this.publish();
     if (acted) return clock.wallMs();
-    return Math.min(lookAtMs, plan.wakeAtMs ?? never, this.#runs.retryAtMs, this.#deadlineMs());
+    return Math.min(lookAtMs, plan.wakeAtMs ?? never, this.#runs.retryAtMs, this.#deadlineMs(), this.#ground.renewAtMs);
   }
 
   /** Once per worker: admission of a new pod, or finding again what an earlier agent left running. */

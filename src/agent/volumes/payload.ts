@@ -10,6 +10,8 @@ import type { VolumeFile, VolumeFiles } from './atomic-writer.ts';
 export interface VolumeSources {
   configMap(name: string): ConfigMap | undefined;
   secret(name: string): Secret | undefined;
+  /** The service account token that belongs at a path of a projected volume. */
+  token(volume: string, path: string): string | undefined;
 }
 
 interface Item {
@@ -42,6 +44,7 @@ export function volumeFiles(volume: Volume, pod: Pod, sources: VolumeSources, va
       part = configMapFiles({ ...source.configMap, name: source.configMap.name ?? '' }, namespace, mode, sources);
     else if (source.secret) part = secretFiles({ ...source.secret, name: source.secret.name ?? '' }, namespace, mode, sources);
     else if (source.downwardAPI) part = downwardFiles(source.downwardAPI.items ?? [], pod, mode, values);
+    else if (source.serviceAccountToken) part = tokenFiles(volume.name, source.serviceAccountToken.path, pod, mode, sources);
     else
       throw new AgentError(
         'Volume',
@@ -92,6 +95,16 @@ function select(
     else if (!source.optional) throw new AgentError('Volume', `${complaint}: ${item.key} (${namespace}/${source.name})`);
   }
   return files;
+}
+
+/** Of the owner and the pod's group alone, where there is such a group. */
+const ownTokenMode = 0o600;
+
+function tokenFiles(volume: string, path: string, pod: Pod, mode: number, sources: VolumeSources): VolumeFiles {
+  const token = sources.token(volume, path);
+  if (token === undefined) throw new AgentError('Volume', 'failed to fetch token: there is none yet');
+  const ofGroup = pod.spec?.securityContext?.fsGroup !== undefined;
+  return new Map([[safePath(path), { data: Buffer.from(token), mode: ofGroup ? ownTokenMode : mode }]]);
 }
 
 type DownwardItem = NonNullable<NonNullable<Volume['downwardAPI']>['items']>[number];

@@ -27,6 +27,7 @@ const subresourceForms: Record<string, SubresourceForm> = {
   scale: { kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
   eviction: { kind: 'Eviction', group: 'policy', version: 'v1', verbs: ['create'] },
   binding: { kind: 'Binding', verbs: ['create'] },
+  token: { kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] },
   exec: { kind: 'PodExecOptions', verbs: stream },
   attach: { kind: 'PodAttachOptions', verbs: stream },
   portforward: { kind: 'PodPortForwardOptions', verbs: stream },

@@ -5,6 +5,8 @@ import { errorMessage } from '../../lib/errors.ts';
 import { openApiV2Protobuf, openApiV3Document, openApiV3Index } from '../../machinery/openapi.ts';
 import type { ClusterStore } from '../../store/types.ts';
 import type { KindTable } from '../kind-table.ts';
+import { issuer } from '../tokens/service-account-tokens.ts';
+import type { SigningKeys } from '../tokens/signing-keys.ts';
 import { versionInfo } from '../version.ts';
 import { sendJson } from './answers.ts';
 import type { Discovery } from './discovery.ts';
@@ -13,18 +15,29 @@ import type { Exchange } from './exchange.ts';
 const readyTimeoutMs = 2_000;
 const openApiV2Type = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
 const openApiV3Root = '/openapi/v3/';
+const keySetPath = '/openid/v1/jwks';
+/** OpenID Connect Discovery 1.0: how others check service account tokens without asking us about each. */
+const openIdConfiguration = {
+  issuer,
+  jwks_uri: `${issuer}${keySetPath}`,
+  response_types_supported: ['id_token'],
+  subject_types_supported: ['public'],
+  id_token_signing_alg_values_supported: ['ES256'],
+};
 
 export class FixedPaths {
   readonly #store: ClusterStore;
   readonly #table: KindTable;
   readonly #discovery: Discovery;
+  readonly #keys: SigningKeys;
   /** Encoded documents by group version: they are large and never change. */
   readonly #documents = new Map<string, { bytes: Buffer; etag: string }>();
 
-  constructor(options: { store: ClusterStore; table: KindTable; discovery: Discovery }) {
+  constructor(options: { store: ClusterStore; table: KindTable; discovery: Discovery; keys: SigningKeys }) {
     this.#store = options.store;
     this.#table = options.table;
     this.#discovery = options.discovery;
+    this.#keys = options.keys;
   }
 
   /** False when there is nothing at this path. */
@@ -53,6 +66,12 @@ export class FixedPaths {
       case '/metrics':
         await exchange.send(200, register.contentType, Buffer.from(await register.metrics()));
         return true;
+      case '/.well-known/openid-configuration':
+        await sendJson(exchange, 200, openIdConfiguration);
+        return true;
+      case keySetPath:
+        await sendJson(exchange, 200, this.#keys.keySet(), 'application/jwk-set+json');
+        return true;
       case '/openapi/v2':
         await exchange.send(200, openApiV2Type, openApiV2Protobuf);
         return true;
@@ -69,7 +88,19 @@ export class FixedPaths {
       if (group === '') return ['/api', ...versions.map((version) => `/api/${version}`)];
       return [`/apis/${group}`, ...versions.map((version) => `/apis/${group}/${version}`)];
     });
-    return [...groups, '/apis', '/healthz', '/livez', '/metrics', '/openapi/v2', '/openapi/v3', '/readyz', '/version'].sort();
+    return [
+      ...groups,
+      '/.well-known/openid-configuration',
+      '/apis',
+      '/healthz',
+      '/livez',
+      '/metrics',
+      '/openapi/v2',
+      '/openapi/v3',
+      keySetPath,
+      '/readyz',
+      '/version',
+    ].sort();
   }
 
   /** Undefined when this peer can serve linearizable reads. */

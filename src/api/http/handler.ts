@@ -2,11 +2,13 @@
  * The way of every request: who is it, what is asked, may they, do it. Whatever is thrown on the way becomes a Status;
  * what is not a caller's error is logged and told as an internal error.
  */
+import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
-import { type Authorizer, accessDenied, pathDenied } from '../authorization.ts';
+import { type Authorizer, demandAccess, pathDenied } from '../authorization.ts';
+import { impersonated, impersonates } from '../impersonation.ts';
 import type { KindTable } from '../kind-table.ts';
 import { methodNotAllowed, unknownResource } from '../registry.ts';
 import type { User } from '../types.ts';
@@ -31,6 +33,9 @@ export interface HandlerOptions {
   closing: AbortSignal;
 }
 
+/** Who sends a request, as its connection and its headers show. Rejects with StatusError 401. */
+export type Authenticate = (signal: AbortSignal) => Promise<User> | User;
+
 export interface AuthorizedRoute {
   route: ResourceRoute;
   verb: string;
@@ -44,17 +49,24 @@ export class RequestHandler {
   }
 
   /** Answers in any case; never rejects. */
-  async handle(exchange: Exchange, authenticate: () => User): Promise<void> {
+  async handle(exchange: Exchange, authenticate: Authenticate): Promise<void> {
     const timeout = new AbortController();
     const timer = this.#options.clock.setTimer(requestTimeoutMs, () => timeout.abort(timedOut()));
     try {
       const signal = AbortSignal.any([exchange.signal, timeout.signal, this.#options.closing]);
-      await this.#serve(exchange, authenticate(), signal, () => timer.cancel());
+      await this.#serve(exchange, await this.identify(exchange.request, authenticate, signal), signal, () => timer.cancel());
     } catch (error) {
       await this.#fail(exchange, timeout.signal.aborted ? timeout.signal.reason : error);
     } finally {
       timer.cancel();
     }
+  }
+
+  /** Who the request is by: whoever sends it, or whom they may speak for. StatusError 401 or 403. */
+  async identify(request: IncomingMessage, authenticate: Authenticate, signal: AbortSignal): Promise<User> {
+    const user = await authenticate(signal);
+    if (!impersonates(request.headers)) return user;
+    return impersonated(user, request.rawHeaders, this.#options.authorizer);
   }
 
   /** The resource that a request names. Undefined for other paths. StatusError 403 when the user may not do it. */
@@ -66,7 +78,7 @@ export class RequestHandler {
     if (!verb) throw methodNotAllowed();
     const { group, resource, subresource, namespace, name } = route;
     const attributes = { user, verb, group, resource, subresource, namespace, name };
-    if (!authorizer.mayAccess(attributes)) throw accessDenied(attributes);
+    demandAccess(authorizer, attributes);
     return { route, verb };
   }
 
@@ -76,7 +88,7 @@ export class RequestHandler {
     const asked = this.authorize(exchange, user);
     if (!asked) {
       const attributes = { user, verb: exchange.method.toLowerCase(), path: exchange.path };
-      if (!authorizer.mayRead(attributes)) throw pathDenied(attributes);
+      if (!authorizer.decidePath(attributes).allowed) throw pathDenied(attributes);
       if (exchange.method !== 'GET' && exchange.method !== 'HEAD') throw methodNotAllowed();
       if (!(await fixed.serve(exchange))) throw unknownResource();
       return;

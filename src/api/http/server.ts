@@ -8,10 +8,10 @@ import http2 from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../lib/logger.ts';
-import { authenticated, userOfConnection } from '../authentication.ts';
+import { type Authenticator, authenticated } from '../authentication.ts';
 import type { TlsFiles, User } from '../types.ts';
 import { connectionOf, Exchange } from './exchange.ts';
-import type { RequestHandler } from './handler.ts';
+import type { Authenticate, RequestHandler } from './handler.ts';
 import { handleUpgrade, type UpgradeOptions } from './upgrades.ts';
 
 /** Clients of Go close idle connections after 90 s; a server that is quicker makes them lose requests. */
@@ -29,14 +29,16 @@ interface Http2WithHttp1 extends http2.Http2SecureServer {
 
 export class Listeners {
   readonly #handler: RequestHandler;
+  readonly #authenticator: Authenticator;
   readonly #upgrades: UpgradeOptions;
   readonly #logger: Logger;
   readonly #servers = new Set<Server>();
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
 
-  constructor(options: { handler: RequestHandler; upgrades: UpgradeOptions; logger: Logger }) {
+  constructor(options: { handler: RequestHandler; authenticator: Authenticator; upgrades: UpgradeOptions; logger: Logger }) {
     this.#handler = options.handler;
+    this.#authenticator = options.authenticator;
     this.#upgrades = options.upgrades;
     this.#logger = options.logger;
   }
@@ -60,7 +62,7 @@ export class Listeners {
       session.on('error', (error) => this.#logger.debug({ error }, 'a connection broke'));
     });
     server.on('tlsClientError', (error) => this.#logger.debug({ error }, 'a TLS handshake failed'));
-    this.#serve(server, (request) => userOfConnection(connectionOf(request)));
+    this.#serve(server, (request) => (signal) => this.#authenticator.userOf(request, connectionOf(request), signal));
     await listening(server, () => server.listen({ host: options.host, port: options.port }));
     return (server.address() as AddressInfo).port;
   }
@@ -69,7 +71,7 @@ export class Listeners {
   async listenSocket(path: string, user: User): Promise<void> {
     const server = http.createServer();
     const known = authenticated(user);
-    this.#serve(server, () => known);
+    this.#serve(server, () => () => known);
     await rm(path, { force: true });
     await listening(server, () => server.listen(path));
     await chmod(path, 0o600);
@@ -91,15 +93,15 @@ export class Listeners {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #serve(server: http.Server | Http2WithHttp1, userOf: (request: IncomingMessage) => User): void {
+  #serve(server: http.Server | Http2WithHttp1, authenticate: (request: IncomingMessage) => Authenticate): void {
     server.keepAliveTimeout = keepAliveTimeoutMs;
     server.headersTimeout = headersTimeoutMs;
     const events = server as http.Server;
     events.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      void this.#handler.handle(new Exchange(request, response), () => userOf(request));
+      void this.#handler.handle(new Exchange(request, response), authenticate(request));
     });
     events.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      void handleUpgrade(this.#upgrades, { request, socket, head }, () => userOf(request));
+      void handleUpgrade(this.#upgrades, { request, socket, head }, authenticate(request));
     });
     events.on('clientError', (error: Error, socket: Duplex) => {
       this.#logger.debug({ error }, 'a connection sent no HTTP');

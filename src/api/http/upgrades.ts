@@ -11,7 +11,7 @@ import { type Registry, unknownResource } from '../registry.ts';
 import { handlePodStream } from '../streams/index.ts';
 import type { AgentConnector, PodStreamRequest, User } from '../types.ts';
 import { type RequestLine, requestLine } from './exchange.ts';
-import type { RequestHandler } from './handler.ts';
+import type { Authenticate, RequestHandler } from './handler.ts';
 
 const streamKinds: PodStreamRequest['kind'][] = ['exec', 'attach', 'portforward'];
 
@@ -27,7 +27,7 @@ export interface UpgradeOptions {
 export async function handleUpgrade(
   options: UpgradeOptions,
   upgrade: { request: IncomingMessage; socket: Duplex; head: Buffer },
-  authenticate: () => User,
+  authenticate: Authenticate,
 ): Promise<void> {
   const { request, socket, head } = upgrade;
   const { handler, agents, logger, closing } = options;
@@ -38,7 +38,8 @@ export async function handleUpgrade(
   const line = requestLine(request);
   let stream: PodStreamRequest;
   try {
-    const target = await streamTarget(options, line, authenticate(), signal);
+    const user = await handler.identify(request, authenticate, signal);
+    const target = await streamTarget(options, line, user, signal);
     stream = { ...target, request, socket, head, query: line.query };
   } catch (error) {
     return refuse(socket, handler.statusOf(line, error));

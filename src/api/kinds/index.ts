@@ -31,6 +31,9 @@ import { priorityClassKind } from './priority-class.ts';
 import { replicaSetKind } from './replica-set.ts';
 import { replicationControllerKind } from './replication-controller.ts';
 import { resourceQuotaKind } from './resource-quota.ts';
+import { reviewKinds } from './reviews.ts';
+import { clusterRoleKind, roleKind } from './role.ts';
+import { clusterRoleBindingKind, roleBindingKind } from './role-binding.ts';
 import { runtimeClassKind } from './runtime-class.ts';
 import { secretKind } from './secret.ts';
 import { serviceKind } from './service.ts';
@@ -92,4 +95,9 @@ export const kinds: KindDefinition[] = [
   generic(validatingAdmissionPolicyKind),
   generic(validatingAdmissionPolicyBindingKind),
   generic(podPresetKind),
+  generic(roleKind),
+  generic(roleBindingKind),
+  generic(clusterRoleKind),
+  generic(clusterRoleBindingKind),
+  ...reviewKinds,
 ];

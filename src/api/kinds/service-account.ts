@@ -14,6 +14,7 @@ export const serviceAccountKind: KindDefinition<ServiceAccount> = {
   namespaced: true,
   versions: [{ name: 'v1', schema: 'core.v1.ServiceAccount' }],
   hasStatus: false,
+  subresources: ['token'],
   createOnUpdate: true,
   generationFields: [],
 
