@@ -1,6 +1,5 @@
 /** The composition root of one machine: starts everything in order, stops it in reverse. */
 import { randomBytes } from 'node:crypto';
-import type { AgentOptions } from '../agent/types.ts';
 import { createApi } from '../api/index.ts';
 import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
@@ -8,16 +7,16 @@ import type { ConsensusStatus } from '../consensus/types.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
-import { quantityMilli, quantityValue } from '../machinery/quantity.ts';
 import { Decisions } from '../scheduler/index.ts';
 import { Store } from '../store/index.ts';
 import { StreamConnector } from './agent-connector.ts';
+import { agentOptions } from './agent-options.ts';
 import { AgentProcess } from './agent-process.ts';
 import { announceAway, announceBack, awayUntilMs } from './away.ts';
 import { type AuthorityRecord, decodeRecord, type MemberRecord, memberPrefix, type SettingsRecord } from './cluster-records.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
-import { type ControlRoutes, ControlServer } from './control-server.ts';
+import { ControlServer } from './control-server.ts';
 import { depart } from './departure.ts';
 import { readIfExists, writeDurably } from './durable-file.ts';
 import { NodeError } from './errors.ts';
@@ -27,12 +26,13 @@ import { type Identity, openIdentity, saveIdentity } from './identity.ts';
 import { JoinService, joinCluster, multiaddrOf } from './join.ts';
 import { Leadership } from './leadership.ts';
 import { releaseLock, takeLock } from './machine-lock.ts';
+import { machineRoutes } from './machine-routes.ts';
 import { MemberAdministration } from './member-administration.ts';
 import { MemberAsks } from './member-asks.ts';
 import { memberRoutes } from './member-routes.ts';
 import type { Member } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
-import { issueCertificate, kubeconfig } from './pki.ts';
+import { adminKubeconfig, issueCertificate } from './pki.ts';
 import { SnapshotSource } from './recovery/backup.ts';
 import { finishStaging } from './recovery/staging.ts';
 import { StandingWatch } from './standing-watch.ts';
@@ -53,8 +53,6 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-const tokenTtlMs = 3_600_000;
-const keyRotationMs = 10_000;
 const serverCertificateDays = 365;
 
 /** Resolves when the API answers and the agent is started. Throws NodeError when it cannot be. */
@@ -365,38 +363,6 @@ async function openApi(context: {
   }
 }
 
-async function adminKubeconfig(authority: AuthorityRecord, server: string, clock: Clock): Promise<string> {
-  const client = await issueCertificate(
-    authority,
-    { commonName: 'kubernetes-admin', organizations: ['system:masters'], usage: 'client', days: 365 },
-    clock,
-  );
-  return kubeconfig({ server, ca: authority.cert, client, cluster: 'kontiki' });
-}
-
-function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
-  const { runtime, cgroupRoot, insecureRegistries, systemReserved, capacity, podsMax, labels } = config.agent;
-  return {
-    nodeName: config.nodeName,
-    nodeIp: config.nodeIp,
-    dataDir: paths.agent,
-    apiSocket: paths.apiSocket,
-    agentSocket: paths.agentSocket,
-    leaseSocket: paths.leaseSocket,
-    cgroupRoot,
-    runtime,
-    insecureRegistries,
-    systemReserved: { cpuMilli: quantityMilli(systemReserved.cpu), memoryBytes: quantityValue(systemReserved.memory) },
-    capacity: {
-      ...(capacity.cpu ? { cpuMilli: quantityMilli(capacity.cpu) } : {}),
-      ...(capacity.memory ? { memoryBytes: quantityValue(capacity.memory) } : {}),
-    },
-    podsMax,
-    labels,
-    logLevel: config.log.level,
-  };
-}
-
 /** Whether this peer still belongs to its cluster. */
 function watchStanding(context: {
   peer: PeerThread;
@@ -423,46 +389,6 @@ function watchStanding(context: {
   });
   watch.start();
   return watch;
-}
-
-function machineRoutes(context: {
-  guard: StateGuard;
-  api: Api;
-  peer: PeerThread;
-  joinService: JoinService;
-  authority: AuthorityRecord;
-  config: NodeConfig;
-  store: Store;
-  snapshots: SnapshotSource;
-  agent: AgentProcess;
-  clock: Clock;
-}): ControlRoutes {
-  const { api, guard, peer, joinService, authority, config, store, snapshots, agent, clock } = context;
-  return {
-    'GET /status': async () => ({
-      nodeName: config.nodeName,
-      pid: process.pid,
-      agentPid: agent.pid,
-      apiPort: config.api.port,
-      revision: store.revision,
-      stateHash: { index: store.applied.index, hash: store.stateHash() },
-      ...(guard.reason === undefined ? {} : { notServing: guard.reason }),
-      consensus: await peer.call('status', null),
-    }),
-    'POST /snapshot': async () => snapshots.open(),
-    'POST /service-account-keys': async () => {
-      await api.rotateServiceAccountKeys(AbortSignal.timeout(keyRotationMs));
-      return { rotated: true };
-    },
-    'POST /tokens': async (body) => {
-      const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
-      return { token: await joinService.issueToken(ttlMs) };
-    },
-    'POST /kubeconfig': async (body) => {
-      const server = (body as { server?: string } | undefined)?.server ?? `https://${config.nodeIp}:${config.api.port}`;
-      return { kubeconfig: await adminKubeconfig(authority, server, clock) };
-    },
-  };
 }
 
 async function announcePresence(store: ReplicatedStore, self: MemberRecord, clock: Clock, signal: AbortSignal): Promise<void> {

@@ -124,3 +124,13 @@ users:
     client-key-data: ${base64(client.key)}
 `;
 }
+
+/** A new administrator's kubeconfig for `server`: group system:masters, good for a year. */
+export async function adminKubeconfig(authority: AuthorityRecord, server: string, clock: Clock): Promise<string> {
+  const client = await issueCertificate(
+    authority,
+    { commonName: 'kubernetes-admin', organizations: ['system:masters'], usage: 'client', days: 365 },
+    clock,
+  );
+  return kubeconfig({ server, ca: authority.cert, client, cluster: 'kontiki' });
+}

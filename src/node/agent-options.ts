@@ -1,0 +1,27 @@
+/** What the agent of this machine is told, from its configuration. */
+import type { AgentOptions } from '../agent/types.ts';
+import { quantityMilli, quantityValue } from '../machinery/quantity.ts';
+import type { NodeConfig, NodePaths } from './config.ts';
+
+export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
+  const { runtime, cgroupRoot, insecureRegistries, systemReserved, capacity, podsMax, labels } = config.agent;
+  return {
+    nodeName: config.nodeName,
+    nodeIp: config.nodeIp,
+    dataDir: paths.agent,
+    apiSocket: paths.apiSocket,
+    agentSocket: paths.agentSocket,
+    leaseSocket: paths.leaseSocket,
+    cgroupRoot,
+    runtime,
+    insecureRegistries,
+    systemReserved: { cpuMilli: quantityMilli(systemReserved.cpu), memoryBytes: quantityValue(systemReserved.memory) },
+    capacity: {
+      ...(capacity.cpu ? { cpuMilli: quantityMilli(capacity.cpu) } : {}),
+      ...(capacity.memory ? { memoryBytes: quantityValue(capacity.memory) } : {}),
+    },
+    podsMax,
+    labels,
+    logLevel: config.log.level,
+  };
+}
