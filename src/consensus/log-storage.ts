@@ -100,17 +100,18 @@ export class LevelLogStorage implements LogStorage {
 
   /** Opens or creates the database in a folder of its own. Throws ConsensusError 'StorageFailed' or 'LogCorrupt'. */
   static async open(folder: string): Promise<LevelLogStorage> {
-    const db = new Level<Buffer, Buffer>(folder, { keyEncoding: 'buffer', valueEncoding: 'buffer', cacheSize: 1 << 20 });
     try {
       await checkWriteAheadLogs(folder);
+      // Not before: a Level begins to open by itself as soon as it is made, and would drop the rot, or the log under the check.
+      const db = new Level<Buffer, Buffer>(folder, { keyEncoding: 'buffer', valueEncoding: 'buffer', cacheSize: 1 << 20 });
       await db.open();
+      return new LevelLogStorage(db);
     } catch (error) {
       if (error instanceof ConsensusError) throw error;
       const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
       const code = errorCode(reason) === 'LEVEL_CORRUPTION' ? 'LogCorrupt' : 'StorageFailed';
       throw new ConsensusError(code, `the log in ${folder} cannot be opened: ${errorMessage(reason)}`, { folder }, error);
     }
-    return new LevelLogStorage(db);
   }
 
   async load(): Promise<StoredLog | undefined> {

@@ -183,6 +183,18 @@ test('rot in the middle of the write-ahead log is refused, wherever it is', asyn
   }
 });
 
+test('a rotten log is left alone: LevelDB, which would drop the rot and go on, never sees it', async () => {
+  const path = await folder();
+  await written(path, { hardState: hard(1), entries: entries(1, 3, 1) }, { entries: entries(4, 6, 1) });
+  const file = await writeAheadLog(path);
+  const bytes = await readFile(file);
+  bytes[20]! ^= 4;
+  await writeFile(file, bytes);
+  await refusal(path);
+  // Would fail on LevelDB's lock if the refused storage had begun to open it.
+  await damage(path, async (db) => db.open());
+});
+
 test('a write that was torn by a power failure is not there, what was confirmed before is', async () => {
   const path = await folder();
   await written(
