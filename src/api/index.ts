@@ -23,7 +23,7 @@ export function createApi(options: ApiOptions): Api {
   const { store, agents, clock, random, logger, nodeHealth, serviceCidr, nodePortRange } = options;
   const table = new KindTable(options.kinds);
   const claims = new ServiceClaims({ store, random, serviceCidr, nodePortRange });
-  const roles = new RoleIndex(store);
+  const roles = new RoleIndex(store.local);
   const authorizer = rbacAuthorizer(roles);
   const keys = new SigningKeys(store);
   const tokens = new ServiceAccountTokens({ keys, store, clock, random });

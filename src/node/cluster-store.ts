@@ -14,6 +14,7 @@ import type {
   ClusterStore,
   ListOptions,
   ListResult,
+  StoreReader,
   StoreRecord,
   Transaction,
   TransactionResult,
@@ -58,6 +59,10 @@ export class ReplicatedStore implements ClusterStore {
 
   constructor(options: ClusterStoreOptions) {
     this.#options = options;
+  }
+
+  get local(): StoreReader {
+    return this.#options.store;
   }
 
   get revision(): number {

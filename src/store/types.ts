@@ -94,6 +94,8 @@ export interface StoreReader {
 
 /** Reads and writes of the whole cluster as one peer offers them; composed in `node`. */
 export interface ClusterStore extends StoreReader {
+  /** What this peer has applied, also while it does not serve it: for indexes that follow the store, never for answers. */
+  readonly local: StoreReader;
   /** Resolves when the transaction is committed and applied on this peer. Retries inside until committed or aborted. */
   write(transaction: Omit<Transaction, 'requestId'>, signal?: AbortSignal): Promise<TransactionResult>;
   /** Resolves when reads on this peer are linearizable with all writes acknowledged before the call. */

@@ -18,6 +18,8 @@ import type {
 type Write = Omit<Transaction, 'requestId'>;
 
 export class MemoryCluster implements ClusterStore {
+  /** The same here: nothing is ever held back. */
+  readonly local = this;
   readonly #store: Store;
   readonly #elsewhere: Write[] = [];
   /** Called before each write of this peer is applied: the place for a write that comes first. */

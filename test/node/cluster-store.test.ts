@@ -1,5 +1,6 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { RoleIndex } from '../../src/api/rbac/role-index.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { KontikiError } from '../../src/lib/errors.ts';
 import { systemRandom } from '../../src/lib/random.ts';
@@ -32,7 +33,7 @@ async function replicated(fate: (attempt: number) => 'commit' | 'drop' | 'commit
     clock: systemClock,
     random: systemRandom,
   });
-  return { clusterStore, attempts: () => attempts, reads: () => reads };
+  return { clusterStore, store, attempts: () => attempts, reads: () => reads };
 }
 
 const put = (key: string, modRevision: number) => ({
@@ -111,6 +112,25 @@ test('while it is suspended everything is refused with the reason, and entries a
   assert.is(clusterStore.revision, 1);
   clusterStore.suspend(undefined);
   assert.ok(clusterStore.get('/a'));
+});
+
+test('while this peer does not serve, it refuses what is asked; what follows the store goes on through a restore', async () => {
+  const { clusterStore, store } = await replicated(() => 'commit');
+  const index = new RoleIndex(clusterStore.local);
+  const other = await replicated(() => 'commit');
+  const role = { apiVersion: 'rbac.authorization.k8s.io/v1', kind: 'ClusterRole', metadata: { name: 'reader' }, rules: [] };
+  const key = '/registry/rbac.authorization.k8s.io/clusterroles/reader';
+  const value = Buffer.from(JSON.stringify(role));
+  await other.clusterStore.write({ conditions: [], operations: [{ type: 'put', key, value }] });
+
+  clusterStore.suspend('its state is wrong');
+  assert.throws(() => clusterStore.list('/'), /this peer does not serve: its state is wrong/);
+  const { index: at, term, chunks } = other.store.snapshot();
+  await store.restore({ index: at, term }, chunks);
+  assert.equal(index.rulesOf({ kind: 'ClusterRole', name: 'reader' }, undefined), []);
+  clusterStore.suspend(undefined);
+  assert.is(clusterStore.list('/').records.length, 1);
+  index.close();
 });
 
 test.run();
