@@ -68,7 +68,18 @@ export function commandOf(pid: number): string[] {
 /** The daemon's process id; undefined when it does not run. Another program may have got the number since. */
 export function pidOf(peer: LabPeer): number | undefined {
   const pid = Number(readIfExists(peer.pidFile) ?? 0);
-  return pid > 0 && commandOf(pid).includes(peer.configFile) ? pid : undefined;
+  if (!(pid > 0)) return undefined;
+  const command = commandOf(pid);
+  // While a process replaces its program (nsenter by the daemon) it has no command line for a moment, as the dead have none.
+  const runs = command.length === 0 ? isRunning(pid) : command.includes(peer.configFile);
+  return runs ? pid : undefined;
+}
+
+/** False for what has ended and only waits for its parent. */
+function isRunning(pid: number): boolean {
+  const stat = readIfExists(`/proc/${pid}/stat`);
+  const state = stat?.slice(stat.lastIndexOf(')') + 2)[0];
+  return state !== undefined && state !== 'Z' && state !== 'X';
 }
 
 export function isAlive(peer: LabPeer): boolean {
