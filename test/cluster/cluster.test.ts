@@ -9,6 +9,7 @@ import { addAccessTests } from './access.ts';
 import { addConfigurationTests } from './configuration.ts';
 import { addKubectlTests } from './kubectl.ts';
 import { addPodTests } from './pods.ts';
+import { addRegistryTests } from './registry.ts';
 import { addWorkloadTests } from './workloads.ts';
 
 const test = suite('cluster');
@@ -89,6 +90,7 @@ addWorkloadTests(test, lab);
 addPodTests(test, lab);
 addAccessTests(test, lab);
 addConfigurationTests(test, lab);
+addRegistryTests(test, lab);
 addKubectlTests(test, lab);
 
 test('dev down leaves nothing behind', async () => {
