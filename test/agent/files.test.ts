@@ -18,7 +18,7 @@ import * as assert from 'uvu/assert';
 import { podPaths, readRecord } from '../../src/agent/pods/record.ts';
 import { resolveInRoot } from '../../src/agent/runtime/root-path.ts';
 import { LineCutter, LogFormatter, parseLogLine } from '../../src/agent/streams/cri-log.ts';
-import { readLog } from '../../src/agent/streams/log-file.ts';
+import { logEnd, readLog } from '../../src/agent/streams/log-file.ts';
 import { writeVolume } from '../../src/agent/volumes/atomic-writer.ts';
 import { mountPointsBelow } from '../../src/agent/volumes/mounts.ts';
 
@@ -63,6 +63,18 @@ test('a log is read on from a file that replaced it', async () => {
     if (text.endsWith('three\n')) running = false;
   }
   assert.is(text, 'two\nthree\n');
+});
+
+test('what is written after the end was taken is read, however late the reading begins', async () => {
+  const file = join(dir, 'attached.log');
+  assert.is(await logEnd(file), 0);
+  writeFileSync(file, 'before\n');
+  const offset = await logEnd(file);
+  writeFileSync(file, 'before\nanswer\n');
+  let text = '';
+  for await (const chunk of readLog({ file, tailLines: { offset }, signal: AbortSignal.timeout(10_000) }))
+    text += chunk.toString();
+  assert.is(text, 'answer\n');
 });
 
 test('files of a volume change all at once, and stay untouched when nothing changed', async () => {

@@ -11,13 +11,16 @@ import { channels } from '../../machinery/stream-frames.ts';
 import { LineCutter, parseLogLine } from './cri-log.ts';
 import { parseSize, type StreamFlags } from './exec.ts';
 import { exitStatus, type FrameSocket, failureStatus } from './frame-socket.ts';
-import { readLog } from './log-file.ts';
+import { logEnd, readLog } from './log-file.ts';
 import type { RunningContainer } from './targets.ts';
 
 /** Resolves when the container has ended or the client has gone. */
 export async function serveAttach(found: RunningContainer, flags: StreamFlags, socket: FrameSocket, head: Buffer): Promise<void> {
   const { worker, container, run, target } = found;
   const gone = new AbortController();
+  const file = worker.paths.log(container.name, run.attempt);
+  // Taken before the first byte of input goes in: what the program answers to it lies behind.
+  const offset = await logEnd(file);
   // Paths of sockets end at 107 bytes: socat is started in the folder instead.
   const relay =
     flags.stdin && container.stdin
@@ -38,10 +41,9 @@ export async function serveAttach(found: RunningContainer, flags: StreamFlags, s
     () => gone.abort(),
   );
   try {
-    const file = worker.paths.log(container.name, run.attempt);
     const cutter = new LineCutter();
     const running = () => run.state === 'running';
-    for await (const chunk of readLog({ file, tailLines: 0, running, signal: gone.signal })) {
+    for await (const chunk of readLog({ file, tailLines: { offset }, running, signal: gone.signal })) {
       for (const bytes of cutter.push(chunk)) {
         const line = parseLogLine(bytes);
         if (!line || !flags[line.stream]) continue;

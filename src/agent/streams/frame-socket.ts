@@ -37,6 +37,8 @@ export class FrameSocket {
     this.#socket.on('end', end);
     this.#socket.on('close', end);
     if (head.length) take(head);
+    // It may have gone before anyone listened.
+    if (this.#socket.destroyed) end();
   }
 
   resume(): void {

@@ -11,8 +11,8 @@ import { Waker } from '../pods/waker.ts';
 
 export interface FollowOptions {
   file: string;
-  /** -1: from the start; 0: only what comes; N: the last N lines first. */
-  tailLines: number;
+  /** -1: from the start; 0: only what comes; N: the last N lines first. Or from an offset, as `logEnd` gave it before. */
+  tailLines: number | { offset: number };
   /** True while more may come. Undefined: what is there, then the end. */
   running?: () => boolean;
   signal: AbortSignal;
@@ -30,7 +30,9 @@ export async function* readLog({ file, tailLines, running, signal, clock = syste
   let handle: FileHandle | undefined;
   try {
     handle = await openLog(file);
-    let position = handle && tailLines >= 0 ? await tailStart(handle, tailLines) : 0;
+    let position = 0;
+    if (typeof tailLines === 'object') position = tailLines.offset;
+    else if (handle && tailLines >= 0) position = await tailStart(handle, tailLines);
     while (!signal.aborted) {
       const seen = waker.count;
       // Asked before reading: what was written before the end is read after it.
@@ -57,6 +59,16 @@ export async function* readLog({ file, tailLines, running, signal, clock = syste
     }
   } finally {
     watcher?.close();
+    await handle?.close();
+  }
+}
+
+/** The offset behind the last byte there is now; 0 when there is no file yet. */
+export async function logEnd(file: string): Promise<number> {
+  const handle = await openLog(file);
+  try {
+    return (await handle?.stat())?.size ?? 0;
+  } finally {
     await handle?.close();
   }
 }
