@@ -10,13 +10,18 @@ const holders = ['up', 'restore', 'recover'];
 
 /** Throws NodeError 'AlreadyRunning'. */
 export function takeLock(paths: NodePaths): void {
+  demandUnlocked(paths);
+  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  writeDurably(paths.lock, String(process.pid));
+}
+
+/** Throws NodeError 'AlreadyRunning' while another process works on the data folder. */
+export function demandUnlocked(paths: NodePaths): void {
   const pid = Number(readIfExists(paths.lock) ?? 0);
   const command = pid > 0 && pid !== process.pid ? commandOf(pid) : undefined;
   if (command) {
     throw new NodeError('AlreadyRunning', `kontiki ${command} already runs here (process ${pid}); stop it first: kill ${pid}`);
   }
-  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
-  writeDurably(paths.lock, String(process.pid));
 }
 
 export function releaseLock(paths: NodePaths): void {

@@ -8,20 +8,16 @@ import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from 'node:f
 import { type Clock, delay, systemClock } from '../lib/clock.ts';
 import { errorCode } from '../lib/errors.ts';
 import { type NodeConfig, pathsOf } from './config.ts';
-import { readIfExists } from './durable-file.ts';
 import { NodeError } from './errors.ts';
+import { demandUnlocked } from './machine-lock.ts';
 
 const cgroupMount = '/sys/fs/cgroup';
 const roundsMax = 100;
 const roundMs = 50;
 
-/** Idempotent. Throws NodeError 'AlreadyRunning' while the daemon runs. */
+/** Idempotent. Throws NodeError 'AlreadyRunning' while the daemon, or a restore or recovery, works on the data folder. */
 export async function resetMachine(config: NodeConfig, clock: Clock = systemClock): Promise<void> {
-  const paths = pathsOf(config.dataDir);
-  const holder = Number(readIfExists(paths.lock) ?? 0);
-  if (holder > 0 && existsSync(`/proc/${holder}`) && readFileSync(`/proc/${holder}/cmdline`, 'utf8').split('\0').includes('up')) {
-    throw new NodeError('AlreadyRunning', `the daemon still runs (process ${holder}); stop it first: kill ${holder}`);
-  }
+  demandUnlocked(pathsOf(config.dataDir));
   const roots = cgroupRoots(config.agent.cgroupRoot);
   await killAll(roots, clock);
   unmountBelow(config.dataDir);
