@@ -48,25 +48,25 @@ export async function applyObject(
   const uid = newUid(context.random);
   const warningsBefore = options.warnings.length;
   let created = false;
-  const done = await writeLoop(context, target, options.dryRun, (record) => {
+  const done = await writeLoop(context, target, options.dryRun, async (record) => {
     const attempt = { ...options, warnings: options.warnings.slice(0, warningsBefore) };
     created = !record;
-    const plan = record
+    const plan = await (record
       ? planApply(context, target, record, config, attempt)
-      : planFirst(context, target, config, { uid, options: attempt });
+      : planFirst(context, target, config, { uid, options: attempt }));
     options.warnings.splice(0, Number.POSITIVE_INFINITY, ...attempt.warnings);
     return plan;
   });
   return outcomeOf(resolved, done, created ? 201 : 200);
 }
 
-function planApply(
+async function planApply(
   context: RegistryContext,
   target: NamedTarget,
   record: StoreRecord,
   config: KubeObject,
   options: WriteOptions,
-): Plan {
+): Promise<Plan> {
   const { resolved } = target;
   const stored = objectOf(record);
   const live = withoutManaged(fromStorage(resolved, stored));
@@ -77,7 +77,7 @@ function planApply(
   if (uid) next.metadata.uid = uid;
   if (resourceVersion) next.metadata.resourceVersion = resourceVersion;
   checkIdentity(target, next);
-  return planUpdate(context, target, record, next, () => entries);
+  return planUpdate(context, target, record, next, { track: () => entries, options });
 }
 
 function applyTo(live: KubeObject, stored: KubeObject, config: object, facts: WriteFacts & { force: boolean }): Applied {
@@ -95,12 +95,12 @@ function applyTo(live: KubeObject, stored: KubeObject, config: object, facts: Wr
 }
 
 /** Nothing is there yet: the configuration is the object. */
-function planFirst(
+async function planFirst(
   context: RegistryContext,
   target: NamedTarget,
   config: KubeObject,
   { uid, options }: { uid: string; options: WriteOptions },
-): Plan {
+): Promise<Plan> {
   const { resolved } = target;
   if (target.subresource) throw notFound(groupResource(resolved.kind), target.name);
   const wanted = config.metadata;
@@ -114,7 +114,7 @@ function planFirst(
   const entries = [makeEntry(owner, fieldsOf(ownable(config, inScope), shape), now)];
   const object = decodeInput(resolved, copyJson(config), options, 'patch');
   checkIdentity(target, object);
-  return planCreation(context, target, object, { uid, track: () => entries });
+  return planCreation(context, target, object, { uid, track: () => entries, options });
 }
 
 function factsOf(context: RegistryContext, target: NamedTarget, options: WriteOptions): WriteFacts {

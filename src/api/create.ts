@@ -2,19 +2,17 @@
 import { copyJson } from '../machinery/copy.ts';
 import { alreadyExists, type FieldError, isReason } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
+import { admissionRequest, withAdmitted } from './admission/request.ts';
 import { badName, invalidObject, uniqueErrors } from './field-errors.ts';
 import { setManaged, type Track, updateTracker } from './field-tracking.ts';
 import { groupResource } from './kind-table.ts';
 import { admitIntoNamespace } from './namespace-lifecycle.ts';
-import { admitNodeWrite } from './node-restriction.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
 import { generateName, newUid, stampNew } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
-import { admitPriorityClass } from './priority-classes.ts';
 import { admitRoleWrite } from './rbac/escalation.ts';
 import type { NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
 import { answerReview, isReview } from './reviews.ts';
-import { admitServiceAccount, awaitServiceAccount } from './service-account-admission.ts';
 import { isServiceKind } from './service-claims.ts';
 import { type Plan, writeLoop } from './write-loop.ts';
 
@@ -30,7 +28,6 @@ export async function createObject(
   if (isReview(target)) return answerReview(context, target, body, options);
   const input = decodeInput(target.resolved, body, options);
   checkIdentity(target, input);
-  await awaitServiceAccount(context, target, input);
   const base = input.metadata.name ? undefined : input.metadata.generateName;
   for (let count = 1; ; count++) {
     if (base) input.metadata.name = generateName(base, context.random);
@@ -50,37 +47,43 @@ async function createNamed(context: RegistryContext, target: Target, input: Kube
   const named: NamedTarget = { ...target, name };
   const uid = newUid(context.random);
   const track = updateTracker(context, named, options, 'CreateOptions');
-  const done = await writeLoop(context, named, options.dryRun, (record) => {
+  const done = await writeLoop(context, named, options.dryRun, async (record) => {
     if (record) throw alreadyExists(groupResource(kind), name);
-    return planCreation(context, named, copyJson(input), { uid, track });
+    return planCreation(context, named, copyJson(input), { uid, track, options });
   });
   return outcomeOf(target.resolved, done, 201);
 }
 
+export interface Creation {
+  uid: string;
+  track: Track;
+  options: WriteOptions;
+}
+
 /** The write that makes `object` (which is changed) the first state of its name. */
-export function planCreation(
+export async function planCreation(
   context: RegistryContext,
   target: NamedTarget,
   object: KubeObject,
-  { uid, track }: { uid: string; track: Track },
-): Plan {
+  { uid, track, options }: Creation,
+): Promise<Plan> {
   const { kind } = target.resolved;
   const wallMs = context.clock.wallMs();
   const conditions = admitIntoNamespace(context, kind, target.namespace, target.name);
-  admitNodeWrite({ user: target.user, kind, verb: 'create', next: object, previous: undefined });
-  admitServiceAccount(context, kind, object);
-  stampNew(object, kind, { uid, wallMs });
-  kind.setDefaults(object);
-  setManaged(object, track(undefined, object, undefined));
-  kind.prepare?.(object, undefined, { nowMs: wallMs, creating: true, user: target.user });
-  admitPriorityClass(context, kind, object);
-  admitRoleWrite(context.access, { user: target.user, kind, next: object, previous: undefined });
-  const claims = isServiceKind(kind) ? context.claims.claim(object, undefined) : undefined;
-  const errors: FieldError[] = uniqueErrors(kind.validate(object), kind.validateCreate?.(object) ?? []);
-  if (errors.length > 0) throw invalidObject(kind, target.name, errors);
-  return {
-    next: object,
-    conditions: [...conditions, ...(claims?.conditions ?? [])],
-    operations: claims?.operations ?? [],
+  const request = admissionRequest({ operation: 'CREATE', target, object, options });
+  const stamp = (created: KubeObject) => {
+    stampNew(created, kind, { uid, wallMs });
+    kind.setDefaults(created);
   };
+  stamp(object);
+  const next = await context.admission.mutate(request, context, stamp);
+  setManaged(next, track(undefined, next, undefined));
+  kind.prepare?.(next, undefined, { nowMs: wallMs, creating: true, user: target.user });
+  admitRoleWrite(context.access, { user: target.user, kind, next, previous: undefined });
+  const claims = isServiceKind(kind) ? context.claims.claim(next, undefined) : undefined;
+  const errors: FieldError[] = uniqueErrors(kind.validate(next), kind.validateCreate?.(next) ?? []);
+  if (errors.length > 0) throw invalidObject(kind, target.name, errors);
+  await context.admission.validate(request, context);
+  const plan = { next, conditions: [...conditions, ...(claims?.conditions ?? [])], operations: claims?.operations ?? [] };
+  return withAdmitted(plan, request);
 }

@@ -1,23 +1,20 @@
 /**
  * DELETE: at once, after a grace period, or when the finalizers are gone. Whoever asks again may only shorten the grace.
  */
-import type { DeleteOptions } from '../machinery/client.ts';
 import type { KindDefinition } from '../machinery/kind.ts';
 import { isReason, notFound } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
+import { admissionRequest, withAdmitted } from './admission/request.ts';
 import { groupResource } from './kind-table.ts';
 import { admitNamespaceDeletion, isNamespaceKind, markTerminating } from './namespace-lifecycle.ts';
-import { admitNodeWrite } from './node-restriction.ts';
 import { checkPreconditions, timestamp } from './object-metadata.ts';
 import { outcomeOf, success } from './outcome.ts';
 import { type ListRequest, listEntries } from './read.ts';
-import type { NamedTarget, Outcome, RegistryContext, Target } from './registry-types.ts';
+import type { DeletionOptions, NamedTarget, Outcome, RegistryContext, Target } from './registry-types.ts';
 import { fromStorage, objectOf } from './stored-objects.ts';
 import { finished } from './update.ts';
 import { type Plan, writeLoop } from './write-loop.ts';
-
-export type DeletionOptions = Omit<DeleteOptions, 'namespace' | 'signal'> & { dryRun?: boolean };
 
 /** Kinds whose removal answers with the object; the others answer with a Status. */
 const answersWithObject = new Set(['pods', 'services', 'serviceaccounts', 'persistentvolumeclaims', 'persistentvolumes']);
@@ -25,7 +22,7 @@ const parallelDeletions = 8;
 
 export async function deleteObject(context: RegistryContext, target: NamedTarget, options: DeletionOptions): Promise<Outcome> {
   const { kind } = target.resolved;
-  const done = await writeLoop(context, target, options.dryRun ?? false, (record) => {
+  const done = await writeLoop(context, target, options.dryRun ?? false, async (record) => {
     if (!record) throw notFound(groupResource(kind), target.name);
     return planDeletion(context, target, record, options);
   });
@@ -33,16 +30,22 @@ export async function deleteObject(context: RegistryContext, target: NamedTarget
   return success(target.resolved, target.name, { uid: done.object.metadata.uid, code: 200 });
 }
 
-function planDeletion(context: RegistryContext, target: NamedTarget, record: StoreRecord, options: DeletionOptions): Plan {
+async function planDeletion(
+  context: RegistryContext,
+  target: NamedTarget,
+  record: StoreRecord,
+  options: DeletionOptions,
+): Promise<Plan> {
   const { kind } = target.resolved;
   const current = objectOf(record);
   checkPreconditions(current, kind, options.preconditions ?? {});
   if (isNamespaceKind(kind)) admitNamespaceDeletion(current);
-  admitNodeWrite({ user: target.user, kind, verb: 'delete', next: undefined, previous: current });
+  const request = admissionRequest({ operation: 'DELETE', target, oldObject: current, options });
+  await context.admission.admit(request, context);
   const next = structuredClone(current);
   setFinalizers(next, options.propagationPolicy ?? defaultPolicy(kind));
   setDeletion(next, kind, options.gracePeriodSeconds, context.clock.wallMs());
-  return finished(context, kind, next) ?? { next };
+  return withAdmitted(finished(context, kind, next) ?? { next }, request);
 }
 
 /** A kind whose dependents are kept by default says so; otherwise an unnamed policy leaves the finalizers as they are. */

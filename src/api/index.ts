@@ -1,6 +1,7 @@
 /** The API endpoint of one peer: composed here from the registry, the in-process client and the listeners. */
 
 import { serviceUnavailable } from '../machinery/status.ts';
+import { AdmissionChain, standardPlugins } from './admission/index.ts';
 import { Authenticator, systemUser } from './authentication.ts';
 import { bootstrapCluster } from './bootstrap.ts';
 import { Discovery } from './http/discovery.ts';
@@ -28,7 +29,8 @@ export function createApi(options: ApiOptions): Api {
   const keys = new SigningKeys(store);
   const tokens = new ServiceAccountTokens({ keys, store, clock, random });
   const access = { authorizer, roles };
-  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens });
+  const admission = new AdmissionChain(standardPlugins);
+  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens, admission });
   const stop = new AbortController();
   const closing = stop.signal;
   const resources = new ResourceHandler({ registry, agents, logger, closing });

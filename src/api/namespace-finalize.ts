@@ -19,7 +19,7 @@ export async function finalizeNamespace(
   const { kind } = target.resolved;
   const input = decodeInput(target.resolved, body, options) as Namespace;
   checkIdentity(target, input);
-  const done = await writeLoop(context, target, options.dryRun, (record) => {
+  const done = await writeLoop(context, target, options.dryRun, async (record) => {
     if (!record) throw notFound(groupResource(kind), target.name);
     const current = objectOf(record) as Namespace;
     checkPreconditions(current, kind, input.metadata);

@@ -34,7 +34,7 @@ export async function patchObject(
   checkPatchOptions(type, options);
   const track = updateTracker(context, target, options);
   const whole = speaksOfManaged(patch);
-  const done = await writeLoop(context, target, options.dryRun, (record) => {
+  const done = await writeLoop(context, target, options.dryRun, async (record) => {
     if (!record) throw notFound(groupResource(resolved.kind), target.name);
     const stored = fromStorage(resolved, objectOf(record));
     const current = whole ? stored : withoutManaged(stored);
@@ -43,7 +43,7 @@ export async function patchObject(
     const next = decodeInput(resolved, patched, { ...options, warnings }, 'patch');
     options.warnings.splice(warningsBefore, Number.POSITIVE_INFINITY, ...warnings);
     checkIdentity(target, next);
-    return planUpdate(context, target, record, next, track);
+    return planUpdate(context, target, record, next, { track, options });
   });
   return outcomeOf(resolved, done, 200);
 }

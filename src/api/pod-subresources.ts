@@ -1,12 +1,13 @@
 /** Binding a pod to a node, and evicting it: writes that have a meaning of their own. */
 import { badRequest, conflict, invalid, notFound } from '../machinery/status.ts';
 import type { KubeObject, ObjectReference, Pod, PodCondition } from '../machinery/types.ts';
-import { type DeletionOptions, deleteObject } from './delete.ts';
+import { admissionRequest, withAdmitted } from './admission/request.ts';
+import { deleteObject } from './delete.ts';
 import { groupResource } from './kind-table.ts';
 import { dropNulls, isRecord } from './object-input.ts';
 import { checkPreconditions, timestamp } from './object-metadata.ts';
 import { success } from './outcome.ts';
-import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
+import type { DeletionOptions, NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { objectOf } from './stored-objects.ts';
 import { writeLoop } from './write-loop.ts';
 
@@ -31,7 +32,7 @@ export async function bindPod(
   }
   if (!nodeName) throw invalid('', 'Binding', target.name, [{ type: 'Required', field: 'target.name', detail: '' }]);
   const { kind } = target.resolved;
-  const done = await writeLoop(context, target, options.dryRun, (record) => {
+  const done = await writeLoop(context, target, options.dryRun, async (record) => {
     if (!record) throw notFound(groupResource(kind), target.name);
     const current = objectOf(record) as Pod;
     checkPreconditions(current, kind, { uid: binding.metadata?.uid, resourceVersion: binding.metadata?.resourceVersion });
@@ -40,7 +41,9 @@ export async function bindPod(
     assign(pod, nodeName, timestamp(context.clock.wallMs()));
     const { annotations } = binding.metadata ?? {};
     if (annotations) pod.metadata.annotations = { ...pod.metadata.annotations, ...annotations };
-    return { next: pod };
+    const request = admissionRequest({ operation: 'CREATE', target, object: binding, options });
+    await context.admission.admit(request, context);
+    return withAdmitted({ next: pod }, request);
   });
   return success(target.resolved, target.name, { uid: done.object.metadata.uid, code: 201 });
 }
@@ -72,8 +75,9 @@ export async function evictPod(
   const name = eviction.metadata?.name;
   if (name && name !== target.name) throw badRequest('name in URL does not match name in Eviction object');
   const { dryRun, ...deletion } = eviction.deleteOptions ?? {};
+  await context.admission.admit(admissionRequest({ operation: 'CREATE', target, object: eviction, options }), context);
   const asked = Array.isArray(dryRun) && dryRun.includes('All');
-  await deleteObject(context, target, { ...deletion, dryRun: options.dryRun || asked });
+  await deleteObject(context, { ...target, subresource: undefined }, { ...deletion, dryRun: options.dryRun || asked });
   return success(target.resolved, target.name, { code: 201 });
 }
 

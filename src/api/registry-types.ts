@@ -1,10 +1,12 @@
 /** What the files of the registry share: its surroundings, requests and outcomes. */
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import type { DeleteOptions } from '../machinery/client.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Status } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
+import type { AdmissionChain } from './admission/chain.ts';
 import type { KindTable, ResolvedKind } from './kind-table.ts';
 import type { Access } from './rbac/escalation.ts';
 import type { ServiceClaims } from './service-claims.ts';
@@ -20,6 +22,7 @@ export interface RegistryContext {
   claims: ServiceClaims;
   access: Access;
   tokens: ServiceAccountTokens;
+  admission: AdmissionChain;
 }
 
 /** One resource, or a collection of them, as a URL names it. */
@@ -50,6 +53,8 @@ export interface WriteOptions {
   /** Texts for Warning headers; the registry adds to it. */
   warnings: string[];
 }
+
+export type DeletionOptions = Omit<DeleteOptions, 'namespace' | 'signal'> & { dryRun?: boolean };
 
 /** The answer to a request for one object, in the version that was asked for. */
 export interface Outcome {

@@ -5,14 +5,15 @@
 import type { PatchType } from '../machinery/client.ts';
 import { failure } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
+import { admissionRequest } from './admission/request.ts';
 import { createObject } from './create.ts';
-import { type DeletionOptions, deleteCollection, deleteObject } from './delete.ts';
+import { deleteCollection, deleteObject } from './delete.ts';
 import { isStorageVersion, statusSubresourcesOf, subresourcesOf } from './kind-table.ts';
 import { finalizeNamespace } from './namespace-finalize.ts';
 import { patchObject } from './patch.ts';
 import { bindPod, evictPod } from './pod-subresources.ts';
 import { type Entry, getEntry, type ListAnswer, type ListRequest, listEntries } from './read.ts';
-import type { NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
+import type { DeletionOptions, NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
 import { patchScale, scaleOf, updateScale } from './scale.ts';
 import { fromStorage } from './stored-objects.ts';
 import { requestToken } from './token-request.ts';
@@ -72,6 +73,12 @@ export class Registry {
   async delete(target: NamedTarget, options: DeletionOptions): Promise<Outcome> {
     checkSubresource(target, []);
     return deleteObject(this.context, target, options);
+  }
+
+  /** Asks whether somebody may connect to an object through its subresource. StatusError when admission says no. */
+  connect(target: NamedTarget, object: KubeObject): Promise<void> {
+    const request = admissionRequest({ operation: 'CONNECT', target, object, options: {} });
+    return this.context.admission.admit(request, this.context);
   }
 
   deleteCollection(

@@ -6,6 +6,7 @@ import { copyJson } from '../machinery/copy.ts';
 import { conflict, invalid, notFound } from '../machinery/status.ts';
 import type { KubeObject, Scale } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
+import { admissionRequest, withAdmitted } from './admission/request.ts';
 import { appliedScale } from './apply.ts';
 import { checkPatchOptions, type Track, updateTracker, withoutManaged } from './field-tracking.ts';
 import { groupResource, type ResolvedKind } from './kind-table.ts';
@@ -41,7 +42,7 @@ export async function updateScale(
 ): Promise<Outcome> {
   const scale = decodeScale(target, body, options);
   const track = updateTracker(context, target, options);
-  return writeScale(context, target, options, (record) => planScale(context, target, { record, scale, track }));
+  return writeScale(context, target, options, (record) => planScale(context, target, { record, scale, track, options }));
 }
 
 export async function patchScale(
@@ -54,24 +55,25 @@ export async function patchScale(
   checkPatchOptions(type, options);
   if (type === 'apply') return applyScale(context, target, body, options);
   const track = updateTracker(context, target, options);
-  return writeScale(context, target, options, (record) => {
+  return writeScale(context, target, options, async (record) => {
     const current = scaleOf(target, objectOf(record));
     const patched = copyJson(applyPatch(current, { type, body }, scaleKind.schema));
-    return planScale(context, target, { record, scale: decodeScale(target, patched, options), track });
+    return planScale(context, target, { record, scale: decodeScale(target, patched, options), track, options });
   });
 }
 
 async function applyScale(context: RegistryContext, target: NamedTarget, body: unknown, options: WriteOptions): Promise<Outcome> {
   const config = decodeScale(target, copyJson(body), options);
   const said = isRecord(body) && isRecord(body.spec) && !isAbsent(body.spec.replicas);
-  return writeScale(context, target, options, (record) => {
+  return writeScale(context, target, options, async (record) => {
     const scale = { ...config, spec: { replicas: config.spec?.replicas ?? 0 } };
     const { object, track } = appliedScale(context, target, {
       record,
       replicas: said ? scale.spec.replicas : undefined,
       options,
     });
-    return planScale(context, target, { record, scale: { ...scale, spec: target.resolved.kind.scale?.get(object).spec }, track });
+    const applied = { ...scale, spec: target.resolved.kind.scale?.get(object).spec };
+    return planScale(context, target, { record, scale: applied, track, options });
   });
 }
 
@@ -79,9 +81,9 @@ async function writeScale(
   context: RegistryContext,
   target: NamedTarget,
   options: WriteOptions,
-  plan: (record: StoreRecord) => Plan,
+  plan: (record: StoreRecord) => Promise<Plan>,
 ): Promise<Outcome> {
-  const done = await writeLoop(context, { ...target, subresource: undefined }, options.dryRun, (record) => {
+  const done = await writeLoop(context, { ...target, subresource: undefined }, options.dryRun, async (record) => {
     if (!record) throw notFound(groupResource(target.resolved.kind), target.name);
     return plan(record);
   });
@@ -103,16 +105,26 @@ function decodeScale(target: NamedTarget, body: unknown, options: WriteOptions):
   ]);
 }
 
-function planScale(
+async function planScale(
   context: RegistryContext,
   target: NamedTarget,
-  { record, scale, track }: { record: StoreRecord; scale: Scale; track: Track },
-): Plan {
+  { record, scale, track, options }: { record: StoreRecord; scale: Scale; track: Track; options: WriteOptions },
+): Promise<Plan> {
   const { kind } = target.resolved;
-  const next = copyJson(withoutManaged(objectOf(record)));
+  const current = objectOf(record);
+  const request = admissionRequest({
+    operation: 'UPDATE',
+    target,
+    object: scale,
+    oldObject: scaleOf(target, current),
+    options,
+  });
+  await context.admission.admit(request, context);
+  const next = copyJson(withoutManaged(current));
   const { uid, resourceVersion } = scale.metadata;
   if (uid && uid !== next.metadata.uid) throw conflict(groupResource(kind), target.name);
   if (resourceVersion) next.metadata.resourceVersion = resourceVersion;
-  kind.scale?.setReplicas(next, scale.spec?.replicas ?? 0);
-  return planUpdate(context, { ...target, subresource: undefined }, record, next, track);
+  kind.scale?.setReplicas(next, (request.object as Scale).spec?.replicas ?? 0);
+  const plan = await planUpdate(context, { ...target, subresource: undefined }, record, next, { track, options });
+  return withAdmitted(plan, request);
 }

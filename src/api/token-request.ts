@@ -2,7 +2,7 @@
 import { checkObject } from '../machinery/schemas.ts';
 import { badRequest, conflict, type FieldError, invalid } from '../machinery/status.ts';
 import type { KubeObject, Pod, TokenRequest } from '../machinery/types.ts';
-import { admitNodeToken } from './node-restriction.ts';
+import { admitNodeToken } from './admission/node-restriction.ts';
 import { dropNulls, isRecord } from './object-input.ts';
 import { timestamp } from './object-metadata.ts';
 import { getEntry } from './read.ts';

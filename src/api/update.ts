@@ -6,17 +6,16 @@ import { validateMetadataUpdate } from '../machinery/metadata.ts';
 import { notFound } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
+import { admissionRequest, withAdmitted } from './admission/request.ts';
 import { planCreation } from './create.ts';
 import { invalidObject, uniqueErrors } from './field-errors.ts';
 import { setManaged, type Track, updateTracker, withoutManaged } from './field-tracking.ts';
 import { groupResource, statusSubresourcesOf } from './kind-table.ts';
 import { isNamespaceKind, namespaceFinalizers } from './namespace-lifecycle.ts';
-import { admitNodeWrite } from './node-restriction.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
 import { checkPreconditions, countGeneration, inheritOwned, newUid } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
 import { planEphemeral } from './pod-ephemeral.ts';
-import { admitPriorityClass } from './priority-classes.ts';
 import { admitRoleWrite } from './rbac/escalation.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { isServiceKind } from './service-claims.ts';
@@ -38,30 +37,35 @@ export async function updateObject(
   const uid = newUid(context.random);
   const track = updateTracker(context, target, options);
   let created = false;
-  const done = await writeLoop(context, target, options.dryRun, (record) => {
+  const done = await writeLoop(context, target, options.dryRun, async (record) => {
     created = !record;
-    if (record) return planUpdate(context, target, record, copyJson(input), track);
+    if (record) return planUpdate(context, target, record, copyJson(input), { track, options });
     if (!kind.createOnUpdate || target.subresource) throw notFound(groupResource(kind), target.name);
-    return planCreation(context, target, copyJson(input), { uid, track });
+    return planCreation(context, target, copyJson(input), { uid, track, options });
   });
   return outcomeOf(target.resolved, done, created ? 201 : 200);
 }
 
 /** The write that makes `next` (which is changed) follow the record. StatusError 409 when it is about another state. */
-export function planUpdate(
+export async function planUpdate(
   context: RegistryContext,
   target: NamedTarget,
   record: StoreRecord,
   next: KubeObject,
-  track: Track,
-): Plan {
+  { track, options }: { track: Track; options: WriteOptions },
+): Promise<Plan> {
   const current = objectOf(record);
   checkPreconditions(current, target.resolved.kind, next.metadata);
   const { managedFields } = next.metadata;
   inheritOwned(next, current);
   const { subresource, resolved } = target;
-  const changed = { current, next, track: (object: KubeObject) => setManaged(object, track(current, object, managedFields)) };
-  if (subresource === 'ephemeralcontainers') return planEphemeral(target, changed);
+  const changed = {
+    current,
+    next,
+    options,
+    track: (object: KubeObject) => setManaged(object, track(current, object, managedFields)),
+  };
+  if (subresource === 'ephemeralcontainers') return planEphemeral(context, target, changed);
   if (subresource === undefined || !statusSubresourcesOf(resolved.kind).includes(subresource)) {
     return planMain(context, target, changed);
   }
@@ -71,18 +75,27 @@ export function planUpdate(
 export interface Change {
   current: KubeObject;
   next: KubeObject;
+  options: WriteOptions;
   /** Records who owns what. Called when the object is as its writer may have it, before the server adds what it allots. */
   track(object: KubeObject): void;
 }
 
-function planMain(context: RegistryContext, target: NamedTarget, { current, next, track }: Change): Plan {
+async function planMain(
+  context: RegistryContext,
+  target: NamedTarget,
+  { current, next: given, track, options }: Change,
+): Promise<Plan> {
   const { kind } = target.resolved;
-  if (kind.hasStatus) setStatus(next, (current as Loose).status);
-  admitNodeWrite({ user: target.user, kind, verb: 'update', next, previous: current });
-  kind.setDefaults(next);
+  const request = admissionRequest({ operation: 'UPDATE', target, object: given, oldObject: current, options });
+  const settle = (object: KubeObject) => {
+    inheritOwned(object, current);
+    if (kind.hasStatus) setStatus(object, (current as Loose).status);
+    kind.setDefaults(object);
+  };
+  settle(given);
+  const next = await context.admission.mutate(request, context, settle);
   kind.prepare?.(next, current, { nowMs: context.clock.wallMs(), creating: false, user: target.user });
   track(next);
-  admitPriorityClass(context, kind, next);
   admitRoleWrite(context.access, { user: target.user, kind, next, previous: current });
   const claims = isServiceKind(kind) ? context.claims.claim(next, current) : undefined;
   countGeneration(next, current, kind);
@@ -92,23 +105,33 @@ function planMain(context: RegistryContext, target: NamedTarget, { current, next
     kind.validateUpdate?.(next, current) ?? [],
   );
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);
-  return finished(context, kind, next) ?? { next, conditions: claims?.conditions ?? [], operations: claims?.operations ?? [] };
+  await context.admission.validate(request, context);
+  return withAdmitted(finished(context, kind, next) ?? { next, ...claims }, request);
 }
 
 type StatusTarget = NamedTarget & { subresource: string };
 
-function planStatus(context: RegistryContext, target: StatusTarget, { current, next: given, track }: Change): Plan {
+async function planStatus(
+  context: RegistryContext,
+  target: StatusTarget,
+  { current, next: given, track, options }: Change,
+): Promise<Plan> {
   const { subresource } = target;
   const { kind } = target.resolved;
-  const next = copyJson(withoutManaged(current));
-  setStatus(next, (given as Loose).status);
-  admitNodeWrite({ user: target.user, kind, verb: 'update', subresource, next, previous: current });
-  kind.setDefaults(next);
+  const based = copyJson(withoutManaged(current));
+  setStatus(based, (given as Loose).status);
+  const request = admissionRequest({ operation: 'UPDATE', target, object: based, oldObject: current, options });
+  kind.setDefaults(based);
+  const next = await context.admission.mutate(request, context, (object) => {
+    inheritOwned(object, current);
+    kind.setDefaults(object);
+  });
   kind.prepareStatus?.(next, current, { nowMs: context.clock.wallMs(), subresource });
   track(next);
   const errors = kind.validateStatusUpdate?.(next, current) ?? [];
   if (errors.length > 0) throw invalidObject(kind, target.name, errors);
-  return finished(context, kind, next) ?? { next };
+  await context.admission.validate(request, context);
+  return withAdmitted(finished(context, kind, next) ?? { next }, request);
 }
 
 function setStatus(object: KubeObject, status: unknown): void {

@@ -30,14 +30,14 @@ export interface Written {
 }
 
 /**
- * `attempt` is called with the present record and gives a plan, or throws a StatusError for the caller. It must not change
+ * `attempt` is called with the present record and gives a plan, or rejects with a StatusError for the caller. It must not change
  * the record's object and may be called several times. StatusError 409 when others keep changing the object.
  */
 export async function writeLoop(
   context: RegistryContext,
   target: NamedTarget,
   dryRun: boolean,
-  attempt: (record: StoreRecord | undefined) => Plan,
+  attempt: (record: StoreRecord | undefined) => Promise<Plan>,
 ): Promise<Written> {
   const { store } = context;
   const { kind } = target.resolved;
@@ -47,11 +47,12 @@ export async function writeLoop(
     await store.barrier(target.signal);
     recent = true;
   };
+  if (dryRun) await refresh();
   for (let count = 0; count < attemptsMax; count++) {
     const record = store.get(key);
     let plan: Plan;
     try {
-      plan = attempt(record);
+      plan = await attempt(record);
     } catch (error) {
       if (recent || !(error instanceof StatusError)) throw error;
       await refresh();
@@ -59,7 +60,7 @@ export async function writeLoop(
     }
     const value = plan.next ? encodeObject(plan.next) : undefined;
     const unchanged = record && value && plan.next && sameContent(value, plan.next, record);
-    if ((unchanged || dryRun) && !recent) {
+    if (unchanged && !recent) {
       await refresh();
       continue;
     }

@@ -1,5 +1,7 @@
 /** Small kinds that show one rule each, and a registry over them. */
 
+import { AdmissionChain, standardPlugins } from '../../src/api/admission/index.ts';
+import type { AdmissionPlugin } from '../../src/api/admission/types.ts';
 import { systemUser } from '../../src/api/authentication.ts';
 import { bootstrapCluster } from '../../src/api/bootstrap.ts';
 import { KindTable } from '../../src/api/kind-table.ts';
@@ -114,7 +116,9 @@ export class TestHealth implements NodeHealth {
 }
 
 /** A registry with the namespaces of a cluster, and clients of it. */
-export async function testRegistry(options: { historyRevisionsMax?: number; serviceCidr?: string } = {}) {
+export async function testRegistry(
+  options: { historyRevisionsMax?: number; serviceCidr?: string; plugins?: AdmissionPlugin[] } = {},
+) {
   const store = await MemoryCluster.open(options);
   const clock = new ManualClock();
   const random = seededRandom(7);
@@ -130,7 +134,9 @@ export async function testRegistry(options: { historyRevisionsMax?: number; serv
   const authorizer = rbacAuthorizer(roles);
   const tokens = new ServiceAccountTokens({ keys: new SigningKeys(store), store, clock, random });
   await tokens.keys.ensure(AbortSignal.timeout(10_000));
-  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access: { authorizer, roles }, tokens });
+  const access = { authorizer, roles };
+  const admission = new AdmissionChain([...standardPlugins, ...(options.plugins ?? [])]);
+  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens, admission });
   const clientOf = (user: User = systemUser) => new LocalClient(registry, authorizer, user);
   const client = clientOf();
   await bootstrapCluster(client, claims.apiAddress, AbortSignal.timeout(10_000));

@@ -9,6 +9,7 @@ import { badRequest, type StatusError } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { type Registry, unknownResource } from '../registry.ts';
 import { handlePodStream } from '../streams/index.ts';
+import { connectObject } from '../streams/stream-options.ts';
 import type { AgentConnector, PodStreamRequest, User } from '../types.ts';
 import { type RequestLine, requestLine } from './exchange.ts';
 import type { Authenticate, RequestHandler } from './handler.ts';
@@ -64,9 +65,11 @@ async function streamTarget(
   if (!resolved || !kind || !resolved.kind.subresources?.includes(kind) || name === undefined || namespace === undefined) {
     throw unknownResource();
   }
-  const { object } = await registry.get({ resolved, namespace, name, user, signal });
+  const target = { resolved, namespace, name, user, signal };
+  const { object } = await registry.get(target);
   const pod = object as Pod;
   if (!pod.spec?.nodeName) throw badRequest(`pod ${name} does not have a host assigned`);
+  await registry.connect({ ...target, subresource: kind }, connectObject(kind, pod, line.query));
   return { kind, pod };
 }
 

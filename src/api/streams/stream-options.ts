@@ -1,6 +1,6 @@
 /** What a request for a pod's stream asks for: container, channels, and the agent's path that means the same. */
 import { badRequest, type FieldError, failure, invalid } from '../../machinery/status.ts';
-import type { Pod } from '../../machinery/types.ts';
+import type { KubeObject, Pod } from '../../machinery/types.ts';
 import type { PodStreamRequest } from '../types.ts';
 
 /** Which channels a session has besides `error`. With a terminal there is no stderr of its own, but sizes. */
@@ -45,6 +45,18 @@ export function sessionOptions(kind: PodStreamRequest['kind'], query: URLSearchP
     throw badRequest('you must specify at least 1 command for the container');
   }
   return { tty, stdin, stdout, stderr: stderr && !tty };
+}
+
+const connectKinds = { exec: 'PodExecOptions', attach: 'PodAttachOptions', portforward: 'PodPortForwardOptions' };
+
+/** The query as the object that admission is shown when somebody connects. */
+export function connectObject(kind: PodStreamRequest['kind'], pod: Pod, query: URLSearchParams): KubeObject {
+  const object: KubeObject = { apiVersion: 'v1', kind: connectKinds[kind], metadata: { name: pod.metadata.name } };
+  const as = (options: object): KubeObject => ({ ...object, ...options });
+  if (kind === 'portforward') return as({ ports: query.getAll('ports').map(Number) });
+  const channels = Object.fromEntries(['stdin', 'stdout', 'stderr', 'tty'].map((name) => [name, flag(query, name)]));
+  const command = kind === 'exec' ? { command: query.getAll('command') } : {};
+  return as({ ...channels, container: query.get('container') ?? '', ...command });
 }
 
 /** The agent's path for exec or attach. */

@@ -2,15 +2,27 @@
  * Admission of pods by their service account: it must exist, and unless somebody does not want it, every container gets the
  * folder with the account's token, the cluster's certificate and the namespace.
  */
-import { delay } from '../lib/clock.ts';
-import type { Random } from '../lib/random.ts';
-import type { KindDefinition } from '../machinery/kind.ts';
-import { forbidden } from '../machinery/status.ts';
-import type { Container, KubeObject, Pod, PodSpec, ServiceAccount, Volume } from '../machinery/types.ts';
-import { groupResource } from './kind-table.ts';
-import { generateName } from './object-metadata.ts';
-import type { RegistryContext, Target } from './registry-types.ts';
-import { namespaceKey, objectOf } from './stored-objects.ts';
+import { delay } from '../../lib/clock.ts';
+import type { Random } from '../../lib/random.ts';
+import { forbidden } from '../../machinery/status.ts';
+import type { Container, Pod, PodSpec, ServiceAccount, Volume } from '../../machinery/types.ts';
+import { groupResource } from '../kind-table.ts';
+import { generateName } from '../object-metadata.ts';
+import type { RegistryContext, Target } from '../registry-types.ts';
+import { namespaceKey, objectOf } from '../stored-objects.ts';
+import type { AdmissionPlugin } from './types.ts';
+
+/** Changes a new pod in place. StatusError 403 when its account does not exist. */
+export const serviceAccount: AdmissionPlugin = {
+  name: 'ServiceAccount',
+  handles({ operation, target: { resolved, subresource } }) {
+    return operation === 'CREATE' && !subresource && resolved.kind.group === '' && resolved.kind.plural === 'pods';
+  },
+  async mutate({ object, target }, context) {
+    await awaitServiceAccount(context, target, object as Pod);
+    admitServiceAccount(context, target, object as Pod);
+  },
+};
 
 export const rootCertificateName = 'kube-root-ca.crt';
 const mountPath = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -22,7 +34,6 @@ const accountName = 'default';
 const accountWaitMs = 1_000;
 const newNamespaceMs = 10_000;
 
-const isPods = (kind: KindDefinition) => kind.group === '' && kind.plural === 'pods';
 const accountKey = (namespace: string, name: string) => `/registry/core/serviceaccounts/${namespace}/${name}`;
 
 function accountOf(spec: Partial<PodSpec> | undefined): string {
@@ -30,9 +41,9 @@ function accountOf(spec: Partial<PodSpec> | undefined): string {
 }
 
 /** Gives the default account of a namespace that is just being made a moment to appear. Never rejects for its absence. */
-export async function awaitServiceAccount(context: RegistryContext, target: Target, object: KubeObject): Promise<void> {
-  const { namespace, resolved, signal } = target;
-  if (!isPods(resolved.kind) || !namespace || accountOf((object as Pod).spec) !== accountName) return;
+async function awaitServiceAccount(context: RegistryContext, target: Target, pod: Pod): Promise<void> {
+  const { namespace, signal } = target;
+  if (!namespace || accountOf(pod.spec) !== accountName) return;
   const key = accountKey(namespace, accountName);
   const { store, clock } = context;
   if (store.get(key)) return;
@@ -52,10 +63,7 @@ export async function awaitServiceAccount(context: RegistryContext, target: Targ
   }
 }
 
-/** Changes the pod in place. StatusError 403 when its account does not exist. */
-export function admitServiceAccount(context: RegistryContext, kind: KindDefinition, object: KubeObject): void {
-  if (!isPods(kind)) return;
-  const pod = object as Pod;
+function admitServiceAccount(context: RegistryContext, target: Target, pod: Pod): void {
   const { name, namespace = '' } = pod.metadata;
   const { spec } = pod;
   // Without containers it is not valid; validation says so.
@@ -65,7 +73,7 @@ export function admitServiceAccount(context: RegistryContext, kind: KindDefiniti
   const record = context.store.get(accountKey(namespace, account));
   if (!record) {
     const why = `error looking up service account ${namespace}/${account}: serviceaccount "${account}" not found`;
-    throw forbidden(groupResource(kind), name, why);
+    throw forbidden(groupResource(target.resolved.kind), name, why);
   }
   const { automountServiceAccountToken, imagePullSecrets } = objectOf(record) as ServiceAccount;
   if (spec.automountServiceAccountToken ?? automountServiceAccountToken ?? true) addTokenVolume(spec, context.random);

@@ -1,0 +1,43 @@
+/** Runs the plugins of admission in their order: first all that change, after validation all that only judge. */
+import { assert } from '../../lib/assert.ts';
+import type { KubeObject } from '../../machinery/types.ts';
+import type { RegistryContext } from '../registry-types.ts';
+import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
+
+export class AdmissionChain {
+  readonly #plugins: readonly AdmissionPlugin[];
+
+  constructor(plugins: readonly AdmissionPlugin[]) {
+    this.#plugins = plugins;
+  }
+
+  /**
+   * Gives the object as it shall be. `settle` brings an object that a plugin has changed back into form: defaults, and the
+   * fields that belong to the server. Rejects with the StatusError of the first plugin that refuses.
+   */
+  async mutate(request: AdmissionRequest, context: RegistryContext, settle: (object: KubeObject) => void): Promise<KubeObject> {
+    let changed = false;
+    for (const plugin of this.#plugins) {
+      if (!plugin.mutate || !plugin.handles(request)) continue;
+      await plugin.mutate(request, context);
+      changed = true;
+    }
+    assert(request.object, 'admission took the object away');
+    if (changed) settle(request.object);
+    return request.object;
+  }
+
+  /** Asks all plugins about a write that has no object to change: a deletion, or a subresource that is an order. */
+  async admit(request: AdmissionRequest, context: RegistryContext): Promise<void> {
+    for (const plugin of this.#plugins) {
+      if (plugin.mutate && plugin.handles(request)) await plugin.mutate(request, context);
+    }
+    await this.validate(request, context);
+  }
+
+  async validate(request: AdmissionRequest, context: RegistryContext): Promise<void> {
+    for (const plugin of this.#plugins) {
+      if (plugin.validate && plugin.handles(request)) await plugin.validate(request, context);
+    }
+  }
+}

@@ -1,0 +1,27 @@
+/** Makes the requests that admission is asked about. */
+import type { Plan } from '../write-loop.ts';
+import type { AdmissionRequest } from './types.ts';
+
+type Facts = Pick<AdmissionRequest, 'operation' | 'target'> &
+  Partial<Pick<AdmissionRequest, 'object' | 'oldObject'>> & { options: AdmissionRequest['options'] & { warnings?: string[] } };
+
+export function admissionRequest({ options, ...facts }: Facts): AdmissionRequest {
+  return {
+    object: undefined,
+    oldObject: undefined,
+    ...facts,
+    options,
+    dryRun: options.dryRun === true,
+    warnings: options.warnings ?? [],
+    with: { conditions: [], operations: [] },
+  };
+}
+
+/** The plan, and what admission wants to be written with it. */
+export function withAdmitted(plan: Plan, { with: { conditions, operations } }: AdmissionRequest): Plan {
+  return {
+    next: plan.next,
+    conditions: [...(plan.conditions ?? []), ...conditions],
+    operations: [...(plan.operations ?? []), ...operations],
+  };
+}
