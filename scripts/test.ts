@@ -39,6 +39,8 @@ const suites: Suite[] = [
 interface Outcome {
   passed: number;
   failed: number;
+  /** What the suite said of each failed test; empty when all passed. */
+  failures: string[];
 }
 
 function run({ name, command, minutesMax }: Suite): Promise<Outcome> {
@@ -66,6 +68,7 @@ function run({ name, command, minutesMax }: Suite): Promise<Outcome> {
       const outcome = read(output, code === 0 && !late);
       if (outcome.failed > 0) {
         process.stdout.write(`${output.trimEnd()}\n`);
+        if (outcome.failures.length === 0) outcome.failures.push(output.trimEnd().slice(-tailCharacters));
         if (late) process.stdout.write(`${name} did not end within ${minutesMax} minutes\n`);
       }
       resolve(outcome);
@@ -76,13 +79,19 @@ function run({ name, command, minutesMax }: Suite): Promise<Outcome> {
 /** What terminals take as colours; uvu prints them to pipes too. */
 const colours = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, 'g');
 
+/** A failed test, and the lines after it. */
+const failure = /^ *FAIL .*(?:\n.*){0,24}/gm;
+const tailCharacters = 2_000;
+
 /** A check counts as one test; uvu prints its totals. A suite that failed has at least one failure, whatever it printed. */
-function read(output: string, succeeded: boolean): Outcome {
-  const totals = /Total:\s+(\d+)\s+Passed:\s+(\d+)\s+Skipped:\s+(\d+)/.exec(output.replace(colours, ''));
-  if (!totals) return succeeded ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+function read(coloured: string, succeeded: boolean): Outcome {
+  const output = coloured.replace(colours, '');
+  const failures = output.match(failure) ?? [];
+  const totals = /Total:\s+(\d+)\s+Passed:\s+(\d+)\s+Skipped:\s+(\d+)/.exec(output);
+  if (!totals) return succeeded ? { passed: 1, failed: 0, failures } : { passed: 0, failed: 1, failures };
   const [total, passed, skipped] = totals.slice(1).map(Number) as [number, number, number];
   const failed = total - passed - skipped;
-  return { passed, failed: succeeded ? failed : Math.max(1, failed) };
+  return { passed, failed: succeeded ? failed : Math.max(1, failed), failures };
 }
 
 const wanted = process.argv.slice(2);
@@ -92,20 +101,23 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-const sum: Outcome = { passed: 0, failed: 0 };
+const sum: Outcome = { passed: 0, failed: 0, failures: [] };
 for (const suite of suites) {
   if (wanted.length > 0 && !wanted.includes(suite.name)) continue;
   if (suite.command.includes('node_modules/uvu/bin.js') && !existsSync(`test/${suite.name}`)) {
     throw new Error(`test/${suite.name} is listed in scripts/test.ts but is not there`);
   }
   const startedMs = performance.now();
-  const { passed, failed } = await run(suite);
+  const { passed, failed, failures } = await run(suite);
   sum.passed += passed;
   sum.failed += failed;
+  sum.failures.push(...failures.map((text) => `${suite.name}: ${text}`));
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
   console.log(
     `${failed === 0 ? 'ok  ' : 'FAIL'} ${suite.name.padEnd(12)} ${String(passed).padStart(4)} passed ${failed > 0 ? `${failed} failed ` : ''}(${seconds} s)`,
   );
 }
+// Once more at the end, where whoever reads only the last lines finds it.
+for (const text of sum.failures) console.log(`\n${text}`);
 console.log(`${sum.passed} passed, ${sum.failed} failed`);
 process.exitCode = sum.failed === 0 && sum.passed > 0 ? 0 : 1;

@@ -158,6 +158,26 @@ test('before v4 a failure is plain text', async ({ world }) => {
   assert.is(text(client, channels.error), 'broken');
 });
 
+test('nothing is said before the client has answered a ping: it may not be ready to listen', async ({ world }) => {
+  world.onSession = (session) => {
+    session.write(channels.stdout, 'quick');
+    session.end();
+  };
+  const socket = new WebSocket(`ws://${world.url}/exec?command=x&stdout=true`, [v5], { autoPong: false });
+  const order: string[] = [];
+  socket.on('ping', () => {
+    order.push('ping');
+    // Whatever came with the ping has been told before the next turn of the event loop.
+    setImmediate(() => {
+      order.push('pong');
+      socket.pong();
+    });
+  });
+  socket.on('message', () => order.push('message'));
+  await once(socket, 'close');
+  assert.equal(order, ['ping', 'pong', 'message', 'message']);
+});
+
 const refusals: [what: string, path: string, protocols: string[], code: number, message: RegExp][] = [
   ['no command', '/exec?stdout=true', [v5], 400, /you must specify at least 1 command for the container/],
   ['no channel', '/exec?command=x', [v5], 400, /you must specify at least 1 of stdin, stdout, stderr/],

@@ -91,7 +91,10 @@ type Accept = (upgrade: Upgrade, options: SessionOptions) => Promise<ClientSessi
 function negotiateSession(request: IncomingMessage): Accept {
   if (isWebSocketRequest(request)) {
     const { protocol, dialect } = chooseDialect(request);
-    return async (upgrade, options) => new WebSocketSession(await acceptWebSocket(upgrade, protocol), dialect, options);
+    return async (upgrade, session) => {
+      const { clock } = upgrade;
+      return new WebSocketSession(await acceptWebSocket(upgrade, protocol), dialect, { session, clock });
+    };
   }
   requireSpdy(request);
   const protocol = chooseStreamProtocol(request, spdySessionProtocols);

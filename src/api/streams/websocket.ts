@@ -5,6 +5,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type ServerOptions, type WebSocket, WebSocketServer } from 'ws';
+import type { Clock } from '../../lib/clock.ts';
 import { badRequest, type Status } from '../../machinery/status.ts';
 import { channels } from '../../machinery/stream-frames.ts';
 import type { ClientSession, SessionInput } from './session.ts';
@@ -15,6 +16,11 @@ const messageBytesMax = 32 * 1024 * 1024;
 /** What may wait in memory for a slow client. */
 const waitingBytesMax = 256 * 1024;
 const closeTimeoutMs = 5_000;
+/**
+ * How long the first message waits for the client's answer to a ping. kubectl 1.29 to 1.32 and others drop what comes before
+ * they have set up their channels, and wait for ever when the end comes before that; those that answer pings have begun to read.
+ */
+const readyTimeoutMs = 1_000;
 const normalClosure = 1000;
 
 /** The library's type does not name closeTimeout yet. */
@@ -31,7 +37,7 @@ interface Dialect {
   base64: boolean;
   /** The end is told as a Status; before v4 it was plain text, and nothing when all went well. */
   statusAtEnd: boolean;
-  /** A channel can be half-closed. */
+  /** v5: a channel can be half-closed, and nothing is said before the client has answered a ping. */
   halfClose: boolean;
 }
 
@@ -94,11 +100,14 @@ export class WebSocketSession implements ClientSession {
   readonly #socket: WebSocket;
   readonly #dialect: Dialect;
   readonly #options: SessionOptions;
+  readonly #clock: Clock;
+  #ready: Promise<void> = Promise.resolve();
 
-  constructor(socket: WebSocket, dialect: Dialect, options: SessionOptions) {
+  constructor(socket: WebSocket, dialect: Dialect, { session, clock }: { session: SessionOptions; clock: Clock }) {
     this.#socket = socket;
     this.#dialect = dialect;
-    this.#options = options;
+    this.#options = session;
+    this.#clock = clock;
   }
 
   start(input: SessionInput): void {
@@ -119,15 +128,37 @@ export class WebSocketSession implements ClientSession {
     // An error is followed by 'close'.
     socket.on('error', () => socket.terminate());
     socket.on('close', () => input.gone());
+    if (this.#dialect.halfClose) {
+      this.#ready = this.#answered();
+      return;
+    }
     // Clients of old take the first message, an empty one, as the sign that the other end is there.
     const { stdout, stderr } = this.#options;
     void this.send(stdout ? channels.stdout : stderr ? channels.stderr : channels.error, Buffer.alloc(0));
   }
 
-  send(channel: number, payload: Buffer): Promise<void> {
+  /** Resolves when the client has answered a ping, is gone, or takes too long. */
+  #answered(): Promise<void> {
     const socket = this.#socket;
-    if (socket.readyState !== socket.OPEN) return Promise.resolve();
     return new Promise((resolve) => {
+      const timer = this.#clock.setTimer(readyTimeoutMs, done);
+      function done() {
+        timer.cancel();
+        socket.off('pong', done);
+        socket.off('close', done);
+        resolve();
+      }
+      socket.on('pong', done);
+      socket.on('close', done);
+      socket.ping();
+    });
+  }
+
+  async send(channel: number, payload: Buffer): Promise<void> {
+    const socket = this.#socket;
+    await this.#ready;
+    if (socket.readyState !== socket.OPEN) return;
+    await new Promise<void>((resolve) => {
       // A failed write closes the connection, which is told there.
       socket.send(this.#encode(channel, payload), { binary: !this.#dialect.base64 }, () => resolve());
       if (socket.bufferedAmount < waitingBytesMax) resolve();
@@ -138,6 +169,7 @@ export class WebSocketSession implements ClientSession {
     const socket = this.#socket;
     if (socket.readyState === socket.CLOSED) return;
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    await this.#ready;
     const text = this.#dialect.statusAtEnd ? JSON.stringify(status) : status.status === 'Failure' ? status.message : '';
     if (text) await this.send(channels.error, Buffer.from(text));
     // Input that still comes is of no use, but it must be read for the client's answer to the close.
