@@ -24,7 +24,7 @@ import { checkObject } from '../machinery/schemas.ts';
 import { badRequest, conflict, failure, notFound, type StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
-import { planCreation } from './create.ts';
+import { demandCreation, planCreation } from './create.ts';
 import { checkPatchOptions, entriesOf, formsOf, type Track, withoutManaged, writeFacts } from './field-tracking.ts';
 import { apiVersionOf, groupResource, type ResolvedKind } from './kind-table.ts';
 import { checkIdentity, decodeInput, isRecord } from './object-input.ts';
@@ -103,6 +103,7 @@ async function planFirst(
 ): Promise<Plan> {
   const { resolved } = target;
   if (target.subresource) throw notFound(groupResource(resolved.kind), target.name);
+  demandCreation(context, target);
   const wanted = config.metadata;
   if (wanted.uid) {
     const why = `uid mismatch: the provided object specified uid ${wanted.uid}, and no existing object was found`;

@@ -3,6 +3,7 @@ import { copyJson } from '../machinery/copy.ts';
 import { alreadyExists, type FieldError, isReason } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import { admissionRequest, withAdmitted } from './admission/request.ts';
+import { demandAccess } from './authorization.ts';
 import { badName, invalidObject, uniqueErrors } from './field-errors.ts';
 import { setManaged, type Track, updateTracker } from './field-tracking.ts';
 import { groupResource } from './kind-table.ts';
@@ -52,6 +53,12 @@ async function createNamed(context: RegistryContext, target: Target, input: Kube
     return planCreation(context, named, copyJson(input), { uid, track, options });
   });
   return outcomeOf(target.resolved, done, 201);
+}
+
+/** Whoever makes an object by PUT or apply must be allowed to create it, too. StatusError 403 when they are not. */
+export function demandCreation({ access }: RegistryContext, { resolved, namespace, name, user }: NamedTarget): void {
+  const { group, resource } = groupResource(resolved.kind);
+  demandAccess(access.authorizer, { user, verb: 'create', group, resource, namespace, name });
 }
 
 export interface Creation {

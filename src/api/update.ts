@@ -7,7 +7,7 @@ import { notFound } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
 import { admissionRequest, withAdmitted } from './admission/request.ts';
-import { planCreation } from './create.ts';
+import { demandCreation, planCreation } from './create.ts';
 import { invalidObject, uniqueErrors } from './field-errors.ts';
 import { setManaged, type Track, updateTracker, withoutManaged } from './field-tracking.ts';
 import { groupResource, statusSubresourcesOf } from './kind-table.ts';
@@ -41,6 +41,7 @@ export async function updateObject(
     created = !record;
     if (record) return planUpdate(context, target, record, copyJson(input), { track, options });
     if (!kind.createOnUpdate || target.subresource) throw notFound(groupResource(kind), target.name);
+    demandCreation(context, target);
     return planCreation(context, target, copyJson(input), { uid, track, options });
   });
   return outcomeOf(target.resolved, done, created ? 201 : 200);

@@ -7,7 +7,7 @@ import { autoUpdateAnnotation } from '../../src/api/rbac/default-roles.ts';
 import { reconcileDefaultRoles } from '../../src/api/rbac/reconcile.ts';
 import { ruleAllowsPath, ruleAllowsResource } from '../../src/api/rbac/rules.ts';
 import type { User } from '../../src/api/types.ts';
-import { clusterRoleBindings, clusterRoles, pods, roleBindings, roles } from '../../src/machinery/resources.ts';
+import { clusterRoleBindings, clusterRoles, configMaps, pods, roleBindings, roles } from '../../src/machinery/resources.ts';
 import type { PolicyRule } from '../../src/machinery/types.ts';
 import { failureOf, testRegistry } from './widgets.ts';
 
@@ -185,6 +185,24 @@ test('nobody gives away what they do not have', async () => {
   await bind('admins', ref('ClusterRole', 'cluster-admin'));
   assert.is((await failureOf(bind('edits', ref('ClusterRole', 'edit')))).code, 403);
   await as.create(roles, { metadata: { name: 'more' }, rules: more }, inDefault);
+});
+
+test('an apply that creates needs the right to create, not only to patch', async () => {
+  const { client, clientOf } = await testRegistry();
+  await client.create(roles, { metadata: { name: 'own' }, rules: [rule(['get', 'patch'], ['configmaps'])] }, inDefault);
+  const subjects = [user('alice')];
+  await client.create(roleBindings, { metadata: { name: 'own' }, roleRef: ref('Role', 'own'), subjects }, inDefault);
+  const config = (value: string) => ({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'a' }, data: { k: value } });
+  const apply = (value: string) =>
+    clientOf(alice).patch(configMaps, 'a', 'apply', config(value), { ...inDefault, fieldManager: 'test' });
+  const refused = await failureOf(apply('1'));
+  assert.is(refused.code, 403);
+  assert.is(
+    refused.message,
+    'configmaps "a" is forbidden: User "alice" cannot create resource "configmaps" in API group "" in the namespace "default"',
+  );
+  await client.create(configMaps, { metadata: { name: 'a' } }, inDefault);
+  assert.equal((await apply('2')).data, { k: '2' });
 });
 
 test('an aggregation rule needs everything', async () => {
