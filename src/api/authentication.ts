@@ -15,6 +15,8 @@ export const authenticatedGroup = 'system:authenticated';
 export const systemUser: User = { name: 'system:apiserver', groups: ['system:masters', authenticatedGroup] };
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
 
+const tokenProtocolPrefix = 'base64url.bearer.authorization.k8s.io.';
+
 /** A connection keeps its user; certificates are not asked for again. */
 const users = new WeakMap<Socket, User>();
 
@@ -38,9 +40,18 @@ export class Authenticator {
 }
 
 /** Undefined when the request brings none. */
-function bearerToken({ headers }: IncomingMessage): string | undefined {
-  const [scheme = '', token = ''] = (headers.authorization ?? '').trim().split(/ +/);
-  return scheme.toLowerCase() === 'bearer' && token !== '' ? token : undefined;
+function bearerToken(request: IncomingMessage): string | undefined {
+  const [scheme = '', token = ''] = (request.headers.authorization ?? '').trim().split(/ +/);
+  return scheme.toLowerCase() === 'bearer' && token !== '' ? token : tokenAmongProtocols(request);
+}
+
+/** Browsers cannot set headers on a WebSocket: they name the token as one of the protocols they would speak, beside a real one. */
+function tokenAmongProtocols({ headers }: IncomingMessage): string | undefined {
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return undefined;
+  const offered = (headers['sec-websocket-protocol'] ?? '').split(',').map((protocol) => protocol.trim());
+  const encoded = offered.find((protocol) => protocol.startsWith(tokenProtocolPrefix));
+  if (encoded === undefined || offered.length < 2) return undefined;
+  return Buffer.from(encoded.slice(tokenProtocolPrefix.length), 'base64url').toString('utf8') || undefined;
 }
 
 /** StatusError 401 for a certificate that is not ours. */

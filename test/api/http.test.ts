@@ -106,6 +106,24 @@ test('users are told apart by their certificates', async ({ it }) => {
   assert.is(refused.code, 401);
 });
 
+test('a WebSocket may bring its token as a protocol', async ({ it }) => {
+  const accounts = '/api/v1/namespaces/default/serviceaccounts';
+  const headers = { 'content-type': 'application/json' };
+  await it.request(accounts, { method: 'POST', headers, body: JSON.stringify({ metadata: { name: 'robot' } }) });
+  const asked = await it.request(`${accounts}/robot/token`, { method: 'POST', headers, body: '{}' });
+  const { token } = asked.json<{ status: { token: string } }>().status;
+  const protocols = (secret: string) =>
+    `base64url.bearer.authorization.k8s.io.${Buffer.from(secret).toString('base64url')}, v5.channel.k8s.io`;
+  const upgrade = (secret: string) => ({
+    headers: { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-protocol': protocols(secret) },
+  });
+  const path = '/api/v1/namespaces/default/pods/a/exec?command=x&stdout=1';
+  const known = await it.request(path, upgrade(token), it.agents.nobody);
+  assert.is(known.code, 403);
+  assert.match(known.text, /User \\"system:serviceaccount:default:robot\\" cannot get resource \\"pods\/exec\\"/);
+  assert.is((await it.request(path, upgrade(`${token}x`), it.agents.nobody)).code, 401);
+});
+
 test('a client that resumes its TLS session is still known', async ({ it }) => {
   const agent = new https.Agent({ keepAlive: false, ca: it.authority.ca, ...it.admin });
   for (const attempt of [1, 2, 3]) assert.is((await it.request(path, {}, agent)).code, 200, `attempt ${attempt}`);
