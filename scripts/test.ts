@@ -27,8 +27,8 @@ const suites: Suite[] = [
   ...['lib', 'node', 'machinery', 'consensus', 'simulation', 'regression', 'gossip', 'store', 'transport'].map((name) =>
     uvu(name),
   ),
-  ...['client', 'kinds', 'streams', 'api', 'scheduler', 'controllers'].map((name) => uvu(name)),
-  ...['host', 'images', 'network', 'agent'].map((name) => uvu(name)),
+  ...['client', 'kinds', 'streams', 'api', 'scheduler', 'controllers'].map((name) => uvu(name, 8)),
+  ...['host', 'images', 'network', 'agent'].map((name) => uvu(name, 8)),
   uvu('recovery'),
   uvu('cluster', 15),
   uvu('membership', 4),

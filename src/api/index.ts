@@ -12,6 +12,7 @@ import { Listeners } from './http/server.ts';
 import { KindTable } from './kind-table.ts';
 import { LocalClient } from './local-client.ts';
 import { rbacAuthorizer } from './rbac/authorizer.ts';
+import { PodReferences } from './rbac/pod-references.ts';
 import { RoleIndex } from './rbac/role-index.ts';
 import { Registry } from './registry.ts';
 import { ServiceClaims } from './service-claims.ts';
@@ -25,7 +26,8 @@ export function createApi(options: ApiOptions): Api {
   const table = new KindTable(options.kinds);
   const claims = new ServiceClaims({ store, random, serviceCidr, nodePortRange });
   const roles = new RoleIndex(store.local);
-  const authorizer = rbacAuthorizer(roles);
+  const references = new PodReferences(store.local);
+  const authorizer = rbacAuthorizer(roles, references);
   const keys = new SigningKeys(store);
   const tokens = new ServiceAccountTokens({ keys, store, clock, random });
   const access = { authorizer, roles };
@@ -56,6 +58,7 @@ export function createApi(options: ApiOptions): Api {
       stop.abort(serviceUnavailable('the server is shutting down'));
       await listeners.close();
       roles.close();
+      references.close();
     },
   };
 }
