@@ -32,7 +32,7 @@ export interface PeerThreadOptions {
 /** Calls that the main thread makes. */
 export interface PeerCalls {
   /** Connects to the members and takes part in consensus. Before it, only `ask` works. */
-  start(argument: { members: Member[]; bootstrap: boolean }): Promise<void>;
+  start(argument: { members: Member[]; bootstrap: boolean; expectsLog: boolean }): Promise<void>;
   addresses(argument: null): Promise<string[]>;
   propose(data: Uint8Array): Promise<{ index: number }>;
   readIndex(argument: null): Promise<number>;
