@@ -18,6 +18,7 @@ import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
 import { ControlServer } from './control-server.ts';
 import { depart } from './departure.ts';
+import { DiskRoom } from './disk-room.ts';
 import { readIfExists, writeDurably } from './durable-file.ts';
 import { NodeError } from './errors.ts';
 import { awaitFoundation, foundCluster, refreshMember } from './founding.ts';
@@ -36,6 +37,7 @@ import { adminKubeconfig, issueCertificate } from './pki.ts';
 import { SnapshotSource } from './recovery/backup.ts';
 import { finishStaging } from './recovery/staging.ts';
 import { askForReplacement, finishReplacement, logDamage, openState } from './replacement.ts';
+import { growthRefusal, voterRooms, watchRoom } from './room-watch.ts';
 import { StandingWatch } from './standing-watch.ts';
 import { StateGuard } from './state-guard.ts';
 
@@ -61,6 +63,8 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
   const clock = systemClock;
   const logger = createLogger('node', config.log.level).child({ node: config.nodeName });
   const paths = pathsOf(config.dataDir);
+  // First of all: on a full disk nothing can be written before the reserve is given up.
+  const room = new DiskRoom(config.dataDir, logger.child({ part: 'disk' }));
   takeLock(paths);
   finishStaging(config.dataDir);
   const identity = await openIdentity(config.dataDir, paths, config.nodeName);
@@ -171,6 +175,8 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
     finishReplacement(config.dataDir, paths, identity);
     return await startDaemon({ config, ...(join && { join }), onFatal, onRemoved });
   }
+  const roomWatch = watchRoom(room, { peer, clock, logger });
+  roomWatch.start();
   const standing = watchStanding({
     ...{ peer, members, store, clock, logger },
     async onRemoved() {
@@ -201,6 +207,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
       store,
     }),
     nodeHealth: health,
+    growthRefusal: () => growthRefusal(voterRooms({ status, store, health, ownId: identity.id, ownLow: room.state.low })),
     clock,
     random: systemRandom,
     logger: logger.child({ part: 'api' }),
@@ -235,7 +242,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
   });
   const control = new ControlServer(
     {
-      ...machineRoutes({ api, guard, peer, joinService, authority, config, store, snapshots, agent, clock }),
+      ...machineRoutes({ api, guard, room, peer, joinService, authority, config, store, snapshots, agent, clock }),
       ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
     },
     logger,
@@ -255,6 +262,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
       logger.info({}, 'stopping; containers go on');
       stopping.abort(new NodeError('Stopped', 'the daemon is stopping'));
       await standing.stop();
+      await roomWatch.stop();
       await guard.repair.stop();
       await sayGoodbye(clusterStore, config.nodeName, clock, logger);
       await handOver(peer, logger);

@@ -74,6 +74,8 @@ export interface MainNotices {
 /** Notices to the peer thread. */
 export interface PeerNotices {
   durable: { index: number; term: number };
+  /** Whether this peer's disk has too little room. */
+  diskLow: boolean;
   /** This peer's, for the others to compare. */
   stateHashes: readonly StateHash[];
   members: Member[];

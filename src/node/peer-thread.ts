@@ -43,6 +43,7 @@ let storage: LevelLogStorage | undefined;
 let measuredStorage: MeasuredLogStorage | undefined;
 const diskMedianMs = () => measuredStorage?.medianMs() ?? 0;
 let stateHashes: readonly StateHash[] = [];
+let diskLow = false;
 
 const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNotices[Notice]) => void } = {
   async start({ members, bootstrap, expectsLog }) {
@@ -67,6 +68,9 @@ const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNoti
   refusedBy: async () => transport.refusedBy(),
   stop,
   durable: (position) => stateMachine.setDurable(position),
+  diskLow: (low) => {
+    diskLow = low;
+  },
   stateHashes: (hashes) => {
     stateHashes = hashes;
   },
@@ -138,7 +142,7 @@ const gossip = new GossipLoop({
   transport,
   clock: systemClock,
   logger: logger.child({ part: 'gossip' }),
-  own: () => ({ stateHashes, leaseMs: Math.round(lease.remainingMs()), syncMs: Math.round(diskMedianMs()) }),
+  own: () => ({ stateHashes, leaseMs: Math.round(lease.remainingMs()), syncMs: Math.round(diskMedianMs()), diskLow }),
   fencedAtMs: (deadSinceMs) => lease.fencedAtMs(deadSinceMs),
   onStateJudged: (judgement) => tell('stateJudged', judgement),
   onHealth: (views) => tell('health', views),
