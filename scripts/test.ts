@@ -32,7 +32,7 @@ const suites: Suite[] = [
   uvu('recovery'),
   uvu('cluster', 15),
   uvu('membership', 4),
-  uvu('protection'),
+  uvu('protection', 10),
   uvu('chaos', 15),
 ];
 
