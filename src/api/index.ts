@@ -22,7 +22,7 @@ import type { Api, ApiOptions } from './types.ts';
 
 /** Throws ApiError 'BadCidr' or 'DuplicateKind' for options that cannot work. */
 export function createApi(options: ApiOptions): Api {
-  const { store, agents, clock, random, logger, nodeHealth, serviceCidr, nodePortRange } = options;
+  const { store, agents, clock, random, logger, nodeHealth, growthRefusal, serviceCidr, nodePortRange } = options;
   const table = new KindTable(options.kinds);
   const claims = new ServiceClaims({ store, random, serviceCidr, nodePortRange });
   const roles = new RoleIndex(store.local);
@@ -32,7 +32,7 @@ export function createApi(options: ApiOptions): Api {
   const tokens = new ServiceAccountTokens({ keys, store, clock, random });
   const access = { authorizer, roles };
   const admission = new AdmissionChain(standardPlugins);
-  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens, admission });
+  const registry = new Registry({ store, table, clock, random, nodeHealth, growthRefusal, claims, access, tokens, admission });
   const stop = new AbortController();
   const closing = stop.signal;
   const resources = new ResourceHandler({ registry, agents, logger, closing });

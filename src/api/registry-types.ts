@@ -19,6 +19,8 @@ export interface RegistryContext {
   clock: Clock;
   random: Random;
   nodeHealth: NodeHealth;
+  /** Why nothing new may be stored now; left out or undefined: it may. */
+  growthRefusal?: (() => string | undefined) | undefined;
   claims: ServiceClaims;
   access: Access;
   tokens: ServiceAccountTokens;

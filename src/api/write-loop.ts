@@ -6,6 +6,7 @@
 import { conflict, StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { Condition, Operation, StoreRecord } from '../store/types.ts';
+import { admitGrowth } from './growth.ts';
 import { groupResource } from './kind-table.ts';
 import type { NamedTarget, RegistryContext } from './registry-types.ts';
 import { encodeObject, keyOf, objectOf, parseValue } from './stored-objects.ts';
@@ -65,6 +66,7 @@ export async function writeLoop(
       continue;
     }
     if (unchanged) return { object: objectOf(record), value: record.value, revision: record.modRevision, removed: false };
+    if (value && plan.next) admitGrowth(context, target, record?.value.length, { object: plan.next, bytes: value.length });
     if (dryRun) return written(value ?? lastValue(record), record?.modRevision ?? 0, !value);
     const result = await store.write(
       {

@@ -5,13 +5,14 @@ import { minimized } from './minimize.ts';
 import type { Counts } from './peer.ts';
 import { simulate } from './simulation.ts';
 
+const ticks = 1500;
 const seeds = Array.from({ length: 500 }, (_, n) => n + 1);
 
 test('under 500 seeds of faults nothing promised is broken, and healed clusters go on', async () => {
   const sum: Partial<Counts> = {};
   for (const seed of seeds) {
-    const { failure, tick, counts } = await simulate({ seed, ticks: 600 });
-    if (failure) throw new Error(`seed ${seed} at tick ${tick}: ${failure.message}\n${await minimized({ seed, ticks: 600 })}`);
+    const { failure, tick, counts } = await simulate({ seed, ticks });
+    if (failure) throw new Error(`seed ${seed} at tick ${tick}: ${failure.message}\n${await minimized({ seed, ticks })}`);
     for (const [what, count] of Object.entries(counts) as [keyof Counts, number][]) sum[what] = (sum[what] ?? 0) + count;
   }
   // Runs in which these did not happen would prove nothing.
@@ -37,6 +38,15 @@ test('disks that lose confirmed writes are found out, and the failing run is mad
   const text = await minimized({ seed: failing[0]!, ticks: 600, diskLies: true });
   assert.match(text, /smallest failing run: seed/);
   assert.match(text, /FAIL/);
+});
+
+test('peers that come back under their old name after rot are found out: the new identity is needed', async () => {
+  const promises = /voted for|lacks committed entry|was committed|both led/;
+  for (const seed of seeds.slice(20, 60)) {
+    const { failure } = await simulate({ seed, ticks, forgets: true });
+    if (failure && promises.test(failure.message)) return;
+  }
+  assert.unreachable('no promise was broken');
 });
 
 const operation = (client: number, [calledAt, answeredAt]: [number, number], effect: RegisterOperation['effect']) => {
