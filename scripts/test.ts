@@ -29,6 +29,7 @@ const suites: Suite[] = [
   ),
   ...['client', 'kinds', 'streams', 'api', 'scheduler', 'controllers'].map((name) => uvu(name, 8)),
   ...['host', 'images', 'network', 'agent'].map((name) => uvu(name, 8)),
+  uvu('lab'),
   uvu('recovery'),
   uvu('cluster', 15),
   uvu('membership', 4),

@@ -28,7 +28,8 @@ async function hurtAndMend(lab: Lab, fault: PlannedFault, victim: number, say: (
   const whom = partition
     ? partition.pairs.map(([left, right]) => `${left}${partition.oneWay ? '>' : ':'}${right}`).join(' ')
     : `peer-${victim}`;
-  say(`${fault.kind}, ${fault.kind === 'restart of all' ? 'every peer' : whom}, for ${(fault.holdMs / 1000).toFixed(1)} s`);
+  const seconds = (fault.holdMs / 1000).toFixed(1);
+  say(fault.kind === 'restart of all' ? fault.kind : `${fault.kind}, ${whom}, for ${seconds} s`);
 
   const dev = (command: string, peer = victim, ...rest: string[]) => lab.kontiki('dev', command, String(peer), ...rest);
   switch (fault.kind) {

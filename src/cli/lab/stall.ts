@@ -8,7 +8,7 @@ import { delay, systemClock } from '../../lib/clock.ts';
 import { CliError } from '../errors.ts';
 
 const inspectorPort = 9229;
-const openPatienceMs = 10_000;
+const openPatienceMs = 60_000;
 const pollMs = 50;
 /** Beyond the stall itself: a machine under load is slow to begin. */
 const answerPatienceMs = 30_000;
