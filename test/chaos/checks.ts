@@ -156,7 +156,8 @@ export function registersAreLinearizable(calls: readonly Call[]): string[] {
 function operationOf(call: Call, key: string): RegisterOperation | undefined {
   const { kind, client, calledAt, answeredAt, expected, value, outcome } = call;
   if (call.key !== key && kind !== 'list') return undefined;
-  const operation = (effect: RegisterOperation['effect']) => ({ client, calledAt, answeredAt, effect, text: whoOf(call) });
+  const idle = kind === 'get' || kind === 'list' || outcome === 'refused';
+  const operation = (effect: RegisterOperation['effect']) => ({ client, calledAt, answeredAt, effect, text: whoOf(call), idle });
   if (kind === 'get' || kind === 'list') {
     const seen = call.found?.get(key)?.value ?? '';
     return outcome === 'done' ? operation((now) => (now === seen ? now : undefined)) : undefined;

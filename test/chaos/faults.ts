@@ -36,7 +36,7 @@ async function hurtAndMend(lab: Lab, fault: PlannedFault, victim: number, say: (
     case 'kill':
       await dev('kill');
       await hold();
-      return void (await dev('start'));
+      return start(lab, victim);
     case 'pause':
       await dev('pause');
       await hold();
@@ -45,7 +45,7 @@ async function hurtAndMend(lab: Lab, fault: PlannedFault, victim: number, say: (
       return void (await dev('stall', victim, String(fault.holdMs)));
     case 'restart of all':
       await Promise.all(peers.map(({ number }) => dev('kill', number)));
-      return void (await Promise.all(peers.map(({ number }) => dev('start', number))));
+      return void (await Promise.all(peers.map(({ number }) => start(lab, number))));
     case 'disk full':
       return fullDisk(lab, peers[victim - 1]!, hold);
     case 'member replaced':
@@ -73,8 +73,29 @@ async function fullDisk(lab: Lab, peer: LabPeer, hold: () => Promise<void>): Pro
   } finally {
     await lab.kontiki('dev', 'free', String(peer.number));
   }
-  if (isAlive(peer)) await lab.kontiki('dev', 'kill', String(peer.number));
-  await lab.kontiki('dev', 'start', String(peer.number));
+  await end(lab, peer);
+  await start(lab, peer.number);
+}
+
+/** Once more while the last threads of the process that was killed hold the data folder; any other failure counts. */
+async function start(lab: Lab, peer: number): Promise<void> {
+  const { failure } = await lab.eventually(`the data folder of peer-${peer}`, async () => {
+    const failure = await lab.kontiki('dev', 'start', String(peer)).then(
+      () => '',
+      (error: Error) => error.message,
+    );
+    const [reason = ''] = failure.split('\n---');
+    return /\block\b/i.test(reason) ? undefined : { failure };
+  });
+  if (failure) throw new Error(failure);
+}
+
+/** It may die by itself meanwhile. */
+async function end(lab: Lab, peer: LabPeer): Promise<void> {
+  await lab.eventually(`the end of ${peer.name}`, async () => {
+    if (isAlive(peer)) await lab.kontiki('dev', 'kill', String(peer.number));
+    return true;
+  });
 }
 
 /** The machine is lost with its disk; a new one takes its name and place, admitted by `by`. */
@@ -86,7 +107,10 @@ async function replaceMember(lab: Lab, lost: number, by: number): Promise<void> 
   };
   const name = `peer-${lost}`;
   await lab.kontiki('dev', 'kill', String(lost));
-  await on(lost, 'reset', '--yes');
+  await lab.eventually(`the data of ${name} wiped`, async () => {
+    await on(lost, 'reset', '--yes');
+    return true;
+  });
   await lab.eventually(`${name} removed`, async () => {
     const members = JSON.parse(await on(by, 'members', '-o', 'json')) as { name: string }[];
     if (!members.some((member) => member.name === name)) return true;
@@ -96,7 +120,7 @@ async function replaceMember(lab: Lab, lost: number, by: number): Promise<void> 
   await lab.eventually(`${name} joined anew`, async () => {
     const [, , , join = '', , token = ''] = (await on(by, 'member', 'add')).trim().split(' ');
     const peer = lab.state.peers[lost - 1]!;
-    if (isAlive(peer)) await lab.kontiki('dev', 'kill', String(lost));
+    await end(lab, peer);
     await lab.kontiki('dev', 'start', String(lost), '--join', join, '--token', token);
     return true;
   });

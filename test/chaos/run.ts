@@ -50,8 +50,11 @@ export async function runChaos(options: RunOptions): Promise<Summary> {
   const summary = run.summary();
   if (summary.verdict !== 'passed') summary.folder = run.keep();
   await lab.down();
-  const left = remains({ id: labId(lab.dir), dir: lab.dir });
-  if (left.length > 0) throw new Error(`the cluster has left behind: ${left.join('; ')}`);
+  await lab.eventually('nothing left of the cluster', async () => {
+    const left = remains({ id: labId(lab.dir), dir: lab.dir });
+    if (left.length > 0) throw new Error(left.join('; '));
+    return true;
+  });
   return summary;
 }
 

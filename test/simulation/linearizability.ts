@@ -15,6 +15,8 @@ export interface RegisterOperation {
   /** The value after it took effect on `value`; undefined: it cannot have given its answer then. */
   effect: (value: Value) => Value | undefined;
   text: string;
+  /** It never changes a value, whatever that is: a read, or what was refused. */
+  idle?: boolean;
 }
 
 /** More configurations than this are not tried; such a history counts as not decided. */
@@ -40,10 +42,10 @@ export function contradiction(operations: readonly RegisterOperation[]): string 
     const able = lists.flatMap((list, client) => {
       const next = list[places[client]!];
       const after = next && next.calledAt <= firstAnswer ? next.effect(value) : undefined;
-      return after === undefined ? [] : [{ client, after }];
+      return after === undefined ? [] : [{ client, after, idle: next?.idle }];
     });
-    // What changes nothing may as well come first: every order that has it later is also one with it here.
-    const idle = able.find(({ after }) => after === value);
+    // What never changes anything may as well come first: every order that has it later is also one with it here.
+    const idle = able.find((one) => one.idle);
     for (const { client, after } of idle ? [idle] : able) {
       const then = places.with(client, places[client]! + 1);
       const key = `${then} ${after}`;
