@@ -57,23 +57,27 @@ interface PeerState {
 }
 
 /** Resolves when all peers have applied the same entries; gives what differs then. Throws when they do not get there. */
-export async function statesDiffer(lab: Lab): Promise<string[]> {
+export async function statesDiffer(lab: Lab, patienceMs: number): Promise<string[]> {
   const byIndex = new Map<number, PeerState>();
-  return lab.eventually('the same state on all peers', async () => {
-    const all = await Promise.all(
-      lab.state.peers.map(async (peer) => {
-        const status = (await statusOf(peer, 10_000)) as { stateHash?: { index: number; hash: string } } | undefined;
-        return { name: peer.name, index: status?.stateHash?.index ?? -1, hash: status?.stateHash?.hash ?? '' };
-      }),
-    );
-    const problems = all.flatMap((state) => {
-      const other = byIndex.get(state.index);
-      byIndex.set(state.index, state);
-      return other && state.hash && other.hash && other.hash !== state.hash
-        ? [`${other.name} and ${state.name} have different states after entry ${state.index}`]
-        : [];
-    });
-    const same = all.every(({ index, hash }) => hash !== '' && index === all[0]!.index);
-    return problems.length > 0 || same ? problems : undefined;
-  });
+  return lab.eventually(
+    'the same state on all peers',
+    async () => {
+      const all = await Promise.all(
+        lab.state.peers.map(async (peer) => {
+          const status = (await statusOf(peer, 10_000)) as { stateHash?: { index: number; hash: string } } | undefined;
+          return { name: peer.name, index: status?.stateHash?.index ?? -1, hash: status?.stateHash?.hash ?? '' };
+        }),
+      );
+      const problems = all.flatMap((state) => {
+        const other = byIndex.get(state.index);
+        byIndex.set(state.index, state);
+        return other && state.hash && other.hash && other.hash !== state.hash
+          ? [`${other.name} and ${state.name} have different states after entry ${state.index}`]
+          : [];
+      });
+      const same = all.every(({ index, hash }) => hash !== '' && index === all[0]!.index);
+      return problems.length > 0 || same ? problems : undefined;
+    },
+    patienceMs,
+  );
 }

@@ -1,4 +1,5 @@
 /** Breaks what the plan says and mends it again, on a real local cluster, by `kontiki dev` and its doors. */
+import { statusOf } from '../../src/cli/lab/lab.ts';
 import { LabNetwork } from '../../src/cli/lab/network.ts';
 import { isAlive, type LabPeer } from '../../src/cli/lab/state.ts';
 import { delay, systemClock } from '../../src/lib/clock.ts';
@@ -6,6 +7,8 @@ import { execute, type Lab } from '../support/lab.ts';
 import { type PlannedFault, partitionOf } from './plan.ts';
 
 const flapMs = 700;
+/** For steps of mending that may have to be repeated; much longer than they take. */
+const mendPatienceMs = 180_000;
 
 /**
  * Resolves when it is mended, with the peer that was hurt. Throws when something that has to work does not: a daemon that does not
@@ -77,16 +80,22 @@ async function fullDisk(lab: Lab, peer: LabPeer, hold: () => Promise<void>): Pro
   await start(lab, peer.number);
 }
 
-/** Once more while the last threads of the process that was killed hold the data folder; any other failure counts. */
-async function start(lab: Lab, peer: number): Promise<void> {
-  const { failure } = await lab.eventually(`the data folder of peer-${peer}`, async () => {
-    const failure = await lab.kontiki('dev', 'start', String(peer)).then(
+/**
+ * Once more while the last threads of the process that was killed hold the data folder, and with more patience than the command has
+ * while the daemon lives; any other failure counts.
+ */
+async function start(lab: Lab, number: number): Promise<void> {
+  const peer = lab.state.peers[number - 1]!;
+  const attempt = async () => {
+    if (isAlive(peer)) return (await statusOf(peer)) ? { failure: '' } : undefined;
+    const failure = await lab.kontiki('dev', 'start', String(number)).then(
       () => '',
       (error: Error) => error.message,
     );
     const [reason = ''] = failure.split('\n---');
-    return /\block\b/i.test(reason) ? undefined : { failure };
-  });
+    return failure && (isAlive(peer) || /\block\b/i.test(reason)) ? undefined : { failure };
+  };
+  const { failure } = await lab.eventually(`the start of ${peer.name}`, attempt, mendPatienceMs);
   if (failure) throw new Error(failure);
 }
 
@@ -107,23 +116,35 @@ async function replaceMember(lab: Lab, lost: number, by: number): Promise<void> 
   };
   const name = `peer-${lost}`;
   await lab.kontiki('dev', 'kill', String(lost));
-  await lab.eventually(`the data of ${name} wiped`, async () => {
-    await on(lost, 'reset', '--yes');
-    return true;
-  });
-  await lab.eventually(`${name} removed`, async () => {
-    const members = JSON.parse(await on(by, 'members', '-o', 'json')) as { name: string }[];
-    if (!members.some((member) => member.name === name)) return true;
-    await on(by, 'member', 'remove', name, '--force');
-    return undefined;
-  });
-  await lab.eventually(`${name} joined anew`, async () => {
-    const [, , , join = '', , token = ''] = (await on(by, 'member', 'add')).trim().split(' ');
-    const peer = lab.state.peers[lost - 1]!;
-    await end(lab, peer);
-    await lab.kontiki('dev', 'start', String(lost), '--join', join, '--token', token);
-    return true;
-  });
+  await lab.eventually(
+    `the data of ${name} wiped`,
+    async () => {
+      await on(lost, 'reset', '--yes');
+      return true;
+    },
+    mendPatienceMs,
+  );
+  await lab.eventually(
+    `${name} removed`,
+    async () => {
+      const members = JSON.parse(await on(by, 'members', '-o', 'json')) as { name: string }[];
+      if (!members.some((member) => member.name === name)) return true;
+      await on(by, 'member', 'remove', name, '--force');
+      return undefined;
+    },
+    mendPatienceMs,
+  );
+  await lab.eventually(
+    `${name} joined anew`,
+    async () => {
+      const [, , , join = '', , token = ''] = (await on(by, 'member', 'add')).trim().split(' ');
+      const peer = lab.state.peers[lost - 1]!;
+      await end(lab, peer);
+      await lab.kontiki('dev', 'start', String(lost), '--join', join, '--token', token);
+      return true;
+    },
+    mendPatienceMs,
+  );
 }
 
 /** The leader of the highest term among those that answer. */

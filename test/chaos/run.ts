@@ -34,6 +34,8 @@ export interface Summary {
 
 export const clientsPerPeer = 8;
 const diskMiB = 256;
+/** Until everything works again. Much longer than it takes: a machine under load must not decide about a cluster. */
+const restPatienceMs = 180_000;
 /** What a run has to do at least, for each of its minutes. A machine under heavy load does several times as much. */
 export const floorPerMinute = { writes: 250, reads: 250, events: 1_000, faults: 2 };
 
@@ -154,11 +156,10 @@ class Run {
     await Promise.all(
       groups.map(async (group) => {
         const caller = callers.get(`${group} ${1 + (group % peers.length)}`)!;
-        const end = await lab.eventually(`a last write of group ${group}`, () => lastWrite(caller));
+        const end = await lab.eventually(`a last write of group ${group}`, () => lastWrite(caller), restPatienceMs);
         const behind = () => watchers.filter((one) => one.group === group && one.watcher.position < end);
-        await lab.eventually(`revision ${end} on every watch of group ${group}`, async () =>
-          behind().length === 0 ? true : undefined,
-        );
+        const caughtUp = async () => (behind().length === 0 ? true : undefined);
+        await lab.eventually(`revision ${end} on every watch of group ${group}`, caughtUp, restPatienceMs);
         for (const { number } of peers) {
           const reader = callers.get(`${group} ${number}`)!;
           for (const key of [...Array.from({ length: keysPerGroup }, (_, at) => `key-${at}`), 'end']) {
@@ -168,7 +169,7 @@ class Run {
         }
       }),
     );
-    this.problems.push(...(await statesDiffer(lab)));
+    this.problems.push(...(await statesDiffer(lab, restPatienceMs)));
     const { problems, terms } = checkLogs(lab, this.#full);
     this.problems.push(...problems);
     this.#terms = terms;
@@ -238,10 +239,8 @@ async function lastWrite(caller: Caller): Promise<number | undefined> {
 }
 
 async function answered(lab: Lab, caller: Caller, asked: { kind: 'get' | 'list'; key: string }): Promise<void> {
-  await lab.eventually(`an answer to ${asked.kind} ${asked.key}`, async () => {
-    const { outcome } = await caller.call(asked);
-    return outcome === 'done' ? true : undefined;
-  });
+  const ask = async () => ((await caller.call(asked)).outcome === 'done' ? true : undefined);
+  await lab.eventually(`an answer to ${asked.kind} ${asked.key}`, ask, restPatienceMs);
 }
 
 function mapsAsObjects(_: string, value: unknown): unknown {
