@@ -37,7 +37,7 @@ const diskMiB = 256;
 /** Until everything works again. Much longer than it takes: a machine under load must not decide about a cluster. */
 const restPatienceMs = 180_000;
 /** What a run has to do at least, for each of its minutes. A machine under heavy load does several times as much. */
-export const floorPerMinute = { writes: 250, reads: 250, events: 1_000, faults: 2 };
+export const floorPerMinute = { writes: 100, reads: 100, events: 300, faults: 1 };
 
 /** A leftover cluster is taken down whatever happens. */
 export async function runChaos(options: RunOptions): Promise<Summary> {
