@@ -26,11 +26,11 @@ const suites: Suite[] = [
   { name: 'types', command: [node, 'node_modules/typescript/bin/tsc', '-p', '.'], minutesMax: 3 },
   { name: 'lint', command: ['node_modules/@biomejs/cli-linux-x64/biome', 'check', '.'], minutesMax: 2 },
   { name: 'tidy', command: [node, 'scripts/tidy.ts'], minutesMax: 1 },
-...[
+  ...[
     ...['lib', 'node', 'machinery', 'cel', 'consensus', 'simulation', 'regression', 'gossip', 'store', 'transport'],
     ...['client', 'kinds', 'streams', 'api', 'scheduler', 'controllers'],
     ...['host', 'images', 'network', 'agent'],
-    ...['recovery', 'cluster', 'membership', 'protection', 'chaos'],
+    ...['lab', 'recovery', 'cluster', 'membership', 'protection', 'chaos'],
   ].map(uvu),
 ];
 

@@ -12,6 +12,8 @@ import { type Selection, selectionOf } from './selection.ts';
 import { keyOf, objectOf, prefixOf } from './stored-objects.ts';
 
 const bookmarkIntervalMs = 60_000;
+/** A watch whose time will be up says so long before where it is, so that its client can go on from there. */
+const bookmarkBeforeEndMs = 2_000;
 
 export interface WatchRequest {
   labelSelector?: string;
@@ -86,6 +88,7 @@ class WatchSession {
   readonly #sink: WatchSink;
   readonly #timers: Timer[] = [];
   #watch: Watch | undefined;
+  #endMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(context: RegistryContext, target: Target, selection: Selection, sink: WatchSink) {
@@ -116,8 +119,11 @@ class WatchSession {
       this.#end(this.#startError(error, from.after ?? 0));
     }
     if (this.#stopped) return;
+    if (request.timeoutMs !== undefined) {
+      this.#endMs = this.#context.clock.monotonicMs() + request.timeoutMs;
+      this.#timer(request.timeoutMs, () => this.#end(undefined));
+    }
     if (request.allowWatchBookmarks) this.#scheduleBookmark();
-    if (request.timeoutMs !== undefined) this.#timer(request.timeoutMs, () => this.#end(undefined));
   }
 
   stop(): void {
@@ -173,7 +179,8 @@ class WatchSession {
   }
 
   #scheduleBookmark(): void {
-    this.#timer(bookmarkIntervalMs, () => {
+    const beforeEndMs = this.#endMs - bookmarkBeforeEndMs - this.#context.clock.monotonicMs();
+    this.#timer(beforeEndMs > 0 ? Math.min(bookmarkIntervalMs, beforeEndMs) : bookmarkIntervalMs, () => {
       this.#bookmark(this.#context.store.revision, false);
       if (!this.#stopped) this.#scheduleBookmark();
     });

@@ -61,6 +61,13 @@ test('the checker of histories accepts what one register could have done, and no
   assert.ok(contradiction([write, operation(2, [2, 3], read('x')), operation(2, [4, 5], read(''))]), 'goes back');
   assert.ok(contradiction([write, operation(2, [11, 12], read(''))]), 'stale');
   assert.ok(contradiction([write, operation(2, [2, 3], read('y'))]), 'never written');
+  const lost = operation(3, [4, Number.POSITIVE_INFINITY], put('z'));
+  assert.is(contradiction([write, lost, operation(2, [20, 21], read('x')), operation(2, [22, 23], read('z'))]), undefined);
+  assert.is(contradiction([write, lost, operation(2, [20, 21], read('x'))]), undefined, 'it may never take effect');
+  assert.ok(contradiction([lost, operation(2, [2, 3], read('z'))]), 'nor before it was called');
+  const seen = (value: string, at: [number, number]) => ({ ...operation(2, at, read(value)), idle: true });
+  assert.is(contradiction([write, seen('', [2, 3]), seen('x', [4, 5])]), undefined);
+  assert.ok(contradiction([write, seen('x', [2, 3]), seen('', [4, 5])]), 'goes back');
 });
 
 test.run();
