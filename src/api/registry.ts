@@ -2,6 +2,7 @@
  * The registry: every verb on every kind, for HTTP and for the in-process client alike. It admits, defaults, validates and
  * writes; who may ask is decided before.
  */
+import { Turns } from '../lib/turns.ts';
 import type { PatchType } from '../machinery/client.ts';
 import { failure } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
@@ -23,8 +24,8 @@ import { type PreparedWatch, prepareWatch, type WatchRequest } from './watch.ts'
 export class Registry {
   readonly context: RegistryContext;
 
-  constructor(context: RegistryContext) {
-    this.context = context;
+  constructor(context: Omit<RegistryContext, 'turns'>) {
+    this.context = { ...context, turns: new Turns() };
   }
 
   /** One object, or its scale. The entry is there when the answer is the stored object in the storage version. */
