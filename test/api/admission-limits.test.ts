@@ -13,10 +13,14 @@ test('containers get what they do not say, and the pod says so', async () => {
   const item = { type: 'Container', default: { cpu: '1', memory: '1Gi' }, defaultRequest: { cpu: '100m', memory: '256Mi' } };
   await make('LimitRange', range([item]));
   const { spec, metadata, status } = await run(
-    podOf('a', {}, {
-      containers: [container(), container({ name: 'side', ...withResources({ cpu: '50m' }, { memory: '2Gi' }) })],
-      initContainers: [container({ name: 'init' })],
-    }),
+    podOf(
+      'a',
+      {},
+      {
+        containers: [container(), container({ name: 'side', ...withResources({ cpu: '50m' }, { memory: '2Gi' }) })],
+        initContainers: [container({ name: 'init' })],
+      },
+    ),
   );
   assert.equal(spec?.containers[0]?.resources, {
     requests: { cpu: '100m', memory: '256Mi' },
@@ -50,13 +54,21 @@ const two = (fields: Fields) => ({ containers: [container(fields), container({ .
 const gi = (request: string, limit = request) => withResources({ memory: `${request}Gi` }, { memory: `${limit}Gi` });
 
 const refusals: [Fields, ReturnType<typeof podOf>, string][] = [
-  [perContainer({ max: { memory: '1Gi' } }), podOf('a', gi('1', '2')), 'maximum memory usage per Container is 1Gi, but limit is 2Gi'],
+  [
+    perContainer({ max: { memory: '1Gi' } }),
+    podOf('a', gi('1', '2')),
+    'maximum memory usage per Container is 1Gi, but limit is 2Gi',
+  ],
   [
     perContainer({ max: { memory: '1Gi' }, default: { memory: '1Gi' } }),
     podOf('a', {}, { initContainers: [container({ name: 'init', ...gi('2') })] }),
     'maximum memory usage per Container is 1Gi, but limit is 2Gi',
   ],
-  [perContainer({ min: { cpu: '200m' } }), podOf('a', withResources({ cpu: '100m' })), 'minimum cpu usage per Container is 200m, but request is 100m'],
+  [
+    perContainer({ min: { cpu: '200m' } }),
+    podOf('a', withResources({ cpu: '100m' })),
+    'minimum cpu usage per Container is 200m, but request is 100m',
+  ],
   [
     perContainer({ min: { cpu: '200m' }, max: { memory: '1Gi' } }),
     podOf('a', withResources({ cpu: '100m' }, { memory: '2Gi' })),
@@ -98,7 +110,10 @@ for (const [item, pod, why] of refusals) {
 
 test('bounds are inclusive, and what they do not name is free', async () => {
   const { make, run } = await admissionWorld();
-  await make('LimitRange', range([perContainer({ max: { memory: '1Gi' }, min: { memory: '0.5Gi' }, maxLimitRequestRatio: { memory: '2' } })]));
+  await make(
+    'LimitRange',
+    range([perContainer({ max: { memory: '1Gi' }, min: { memory: '0.5Gi' }, maxLimitRequestRatio: { memory: '2' } })]),
+  );
   await run(podOf('a', withResources({ memory: '512Mi', cpu: '64' }, { memory: '1024Mi' })));
 });
 
@@ -110,9 +125,15 @@ test('claims are bounded by what they ask for, also when they grow', async () =>
     spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage } }, storageClassName: 'elastic' },
   });
   const small = 'minimum storage usage per PersistentVolumeClaim is 1Gi, but request is 500Mi';
-  assert.is(await refusedWith(make('PersistentVolumeClaim', claim('a', '500Mi'))), `persistentvolumeclaims "a" is forbidden: ${small}`);
+  assert.is(
+    await refusedWith(make('PersistentVolumeClaim', claim('a', '500Mi'))),
+    `persistentvolumeclaims "a" is forbidden: ${small}`,
+  );
   const large = 'maximum storage usage per PersistentVolumeClaim is 5Gi, but request is 6Gi';
-  assert.is(await refusedWith(make('PersistentVolumeClaim', claim('a', '6Gi'))), `persistentvolumeclaims "a" is forbidden: ${large}`);
+  assert.is(
+    await refusedWith(make('PersistentVolumeClaim', claim('a', '6Gi'))),
+    `persistentvolumeclaims "a" is forbidden: ${large}`,
+  );
   await make('StorageClass', { metadata: { name: 'elastic' }, provisioner: 'example.com/x', allowVolumeExpansion: true });
   await make('PersistentVolumeClaim', claim('a', '5Gi'));
   const claims = r.persistentVolumeClaims;

@@ -16,7 +16,13 @@ export function resourceOf(kindName: string, version?: string): r.Resource<Loose
   const kind = kinds.find((candidate) => candidate.kind === kindName);
   if (!kind) throw new Error(`no kind ${kindName}`);
   const served = kind.versions.find(({ name }) => name === (version ?? kind.versions[0].name)) ?? kind.versions[0];
-  return { group: groupOf(kind, served), version: served.name, resource: kind.plural, kind: kindName, namespaced: kind.namespaced };
+  return {
+    group: groupOf(kind, served),
+    version: served.name,
+    resource: kind.plural,
+    kind: kindName,
+    namespaced: kind.namespaced,
+  };
 }
 
 export const container = (fields: Fields = {}) => ({ name: 'app', image: 'app:1', ...fields });

@@ -36,7 +36,10 @@ const computed = 'must not be provided in pod spec; priority admission controlle
 const wrongPriorities: [Fields, string][] = [
   [{ priorityClassName: 'none' }, 'no PriorityClass with name none was found'],
   [{ priority: 7 }, `the integer value of priority (7) ${computed} 0 from the given PriorityClass name`],
-  [{ priority: 0, priorityClassName: 'ten' }, `the integer value of priority (0) ${computed} 10 from the given PriorityClass name`],
+  [
+    { priority: 0, priorityClassName: 'ten' },
+    `the integer value of priority (0) ${computed} 10 from the given PriorityClass name`,
+  ],
   [
     { preemptionPolicy: 'Never', priorityClassName: 'ten' },
     `the string value of PreemptionPolicy (Never) ${computed} PreemptLowerPriority from the given PriorityClass name`,
@@ -60,7 +63,12 @@ test('a pod’s number stays when its class is gone', async () => {
   assert.is(changed.spec?.priority, 10);
 });
 
-const tolerated = (key: string, tolerationSeconds: number) => ({ key, effect: 'NoExecute', operator: 'Exists', tolerationSeconds });
+const tolerated = (key: string, tolerationSeconds: number) => ({
+  key,
+  effect: 'NoExecute',
+  operator: 'Exists',
+  tolerationSeconds,
+});
 const [notReady, unreachable] = [tolerated('node.kubernetes.io/not-ready', 300), tolerated('node.kubernetes.io/unreachable', 2)];
 const own = { key: 'node.kubernetes.io/not-ready', operator: 'Exists', tolerationSeconds: 5, effect: 'NoExecute' };
 const tolerations: [string, Fields[], Fields[]][] = [
@@ -80,7 +88,10 @@ for (const [what, given, expected] of tolerations) {
   });
 }
 
-const preset = (name: string, spec: Fields) => ({ metadata: { name }, spec: { selector: { matchLabels: { role: 'frontend' } }, ...spec } });
+const preset = (name: string, spec: Fields) => ({
+  metadata: { name },
+  spec: { selector: { matchLabels: { role: 'frontend' } }, ...spec },
+});
 const database = {
   env: [{ name: 'DB_PORT', value: '6379' }],
   volumeMounts: [{ mountPath: '/cache', name: 'cache-volume' }],
@@ -100,8 +111,14 @@ test('a preset adds its settings to the pods that it chooses', async () => {
   const [first] = (made.spec as PodSpec).containers;
   assert.equal(first?.env, database.env);
   assert.equal(first?.envFrom, [{ configMapRef: { name: 'settings' } }]);
-  assert.equal(first?.volumeMounts?.find(({ name }) => name === 'cache-volume'), database.volumeMounts[0]);
-  assert.equal(made.spec?.volumes?.find(({ name }) => name === 'cache-volume'), database.volumes[0]);
+  assert.equal(
+    first?.volumeMounts?.find(({ name }) => name === 'cache-volume'),
+    database.volumeMounts[0],
+  );
+  assert.equal(
+    made.spec?.volumes?.find(({ name }) => name === 'cache-volume'),
+    database.volumes[0],
+  );
   assert.is(made.metadata.annotations?.[presetMark], metadata.resourceVersion);
   const other = await client.create<Pod>(r.pods, podOf('other') as never, { namespace });
   assert.is(other.spec?.containers[0]?.env, undefined);
@@ -110,7 +127,11 @@ test('a preset adds its settings to the pods that it chooses', async () => {
 const untouched: [string, ReturnType<typeof website>, Fields?][] = [
   ['does not want it', website({ 'podpreset.admission.kubernetes.io/exclude': 'true' })],
   ['has another value', website({}, { env: [{ name: 'DB_PORT', value: '1' }] })],
-  ['mounts something else there', { ...website({}, { volumeMounts: [{ name: 'x', mountPath: '/cache' }] }) }, { volumes: [{ name: 'x', emptyDir: {} }] }],
+  [
+    'mounts something else there',
+    { ...website({}, { volumeMounts: [{ name: 'x', mountPath: '/cache' }] }) },
+    { volumes: [{ name: 'x', emptyDir: {} }] },
+  ],
   ['has another volume of that name', website(), { volumes: [{ name: 'cache-volume', hostPath: { path: '/x' } }] }],
 ];
 
@@ -145,7 +166,8 @@ const storageClass = (name: string, isDefault: boolean, fields: Fields = {}) => 
 
 test('a claim that names no class gets the newest default', async () => {
   const { clock, make } = await admissionWorld();
-  const classOf = async (name: string, spec?: Fields) => (await make('PersistentVolumeClaim', claim(name, spec))).spec.storageClassName;
+  const classOf = async (name: string, spec?: Fields) =>
+    (await make('PersistentVolumeClaim', claim(name, spec))).spec.storageClassName;
   assert.is(await classOf('none'), undefined);
   await make('StorageClass', storageClass('zz', true));
   await make('StorageClass', storageClass('other', false));
@@ -179,7 +201,8 @@ for (const [name, fields, why] of [
     await make('PersistentVolumeClaim', claim('a', { storageClassName: name }));
     const claims = r.persistentVolumeClaims;
     await client.patch(claims, 'a', 'merge', { status: { phase: 'Bound' } }, { namespace, subresource: 'status' });
-    const growth = () => client.patch(claims, 'a', 'merge', { spec: { resources: { requests: { storage: '2Gi' } } } }, { namespace });
+    const growth = () =>
+      client.patch(claims, 'a', 'merge', { spec: { resources: { requests: { storage: '2Gi' } } } }, { namespace });
     if (why) assert.is(await refusedWith(growth()), why);
     else assert.is((await growth()).spec?.resources?.requests?.storage, '2Gi');
     await client.patch(claims, 'a', 'merge', { metadata: { labels: { a: 'b' } } }, { namespace });
@@ -230,7 +253,10 @@ test('a pod gets overhead and placement of its runtime', async () => {
 
 const wrongRuntimes: [Fields, string][] = [
   [{ runtimeClassName: 'none' }, 'pod rejected: RuntimeClass "none" not found'],
-  [{ runtimeClassName: 'sandbox', overhead: { cpu: '1' } }, "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"],
+  [
+    { runtimeClassName: 'sandbox', overhead: { cpu: '1' } },
+    "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead",
+  ],
   [{ overhead: { cpu: '1' } }, 'pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead'],
   [
     { runtimeClassName: 'sandbox', nodeSelector: { sandbox: 'no' } },
@@ -270,7 +296,12 @@ test('nobody asks for the group of those who may do everything', async () => {
 });
 
 const bob: User = { name: 'bob', groups: ['system:authenticated'] };
-const signerRule = (resourceNames: string[], verbs: string[]) => ({ apiGroups: ['certificates.k8s.io'], resources: ['signers'], resourceNames, verbs });
+const signerRule = (resourceNames: string[], verbs: string[]) => ({
+  apiGroups: ['certificates.k8s.io'],
+  resources: ['signers'],
+  resourceNames,
+  verbs,
+});
 
 for (const [names, verbs, approves, signs] of [
   [[], [], false, false],
@@ -294,7 +325,8 @@ for (const [names, verbs, approves, signs] of [
     await make('CertificateSigningRequest', await signingRequest('example.com/own', 'CN=eve'));
     const of = resourceOf('CertificateSigningRequest');
     const condition = { type: 'Approved', status: 'True', reason: 'Known' };
-    const approve = () => clientOf(bob).patch(of, 'csr', 'merge', { status: { conditions: [condition] } }, { subresource: 'approval' });
+    const approve = () =>
+      clientOf(bob).patch(of, 'csr', 'merge', { status: { conditions: [condition] } }, { subresource: 'approval' });
     const sign = () => clientOf(bob).patch(of, 'csr', 'merge', { status: { certificate: 'eA==' } }, { subresource: 'status' });
     const why = (verb: string) =>
       `certificatesigningrequests.certificates.k8s.io "csr" is forbidden: user not permitted to ${verb} requests with signerName "example.com/own"`;
@@ -309,7 +341,10 @@ test('containers that a preset changes may be several', async () => {
   const { make, run } = await admissionWorld();
   await make('PodPreset', preset('allow-database', database));
   const pod = website();
-  const made = await run({ ...pod, spec: { containers: [container(), container({ name: 'side' })], initContainers: [container({ name: 'init' })] } });
+  const made = await run({
+    ...pod,
+    spec: { containers: [container(), container({ name: 'side' })], initContainers: [container({ name: 'init' })] },
+  });
   const all = [...(made.spec?.containers ?? []), ...(made.spec?.initContainers ?? [])];
   assert.equal(
     all.map(({ env }) => env),

@@ -25,8 +25,16 @@ const look = (level: 'baseline' | 'restricted', of: PodSpec, annotations: Record
 
 const baseline: [string, PodSpec, string, Record<string, string>?][] = [
   ['nothing', spec(), ''],
-  ['host namespaces', spec({ hostNetwork: true, hostPID: true, hostIPC: true }), 'host namespaces (hostNetwork=true, hostPID=true, hostIPC=true)'],
-  ['privileged', spec({}, { securityContext: { privileged: true } }), 'privileged (container "app" must not set securityContext.privileged=true)'],
+  [
+    'host namespaces',
+    spec({ hostNetwork: true, hostPID: true, hostIPC: true }),
+    'host namespaces (hostNetwork=true, hostPID=true, hostIPC=true)',
+  ],
+  [
+    'privileged',
+    spec({}, { securityContext: { privileged: true } }),
+    'privileged (container "app" must not set securityContext.privileged=true)',
+  ],
   [
     'privileged ones of all three lists',
     spec({
@@ -43,7 +51,12 @@ const baseline: [string, PodSpec, string, Record<string, string>?][] = [
   ['one host path', spec({ volumes: [{ name: 'a', hostPath: { path: '/' } }] }), 'hostPath volumes (volume "a")'],
   [
     'two host paths',
-    spec({ volumes: [{ name: 'a', hostPath: { path: '/' } }, { name: 'b', hostPath: { path: '/b' } }] }),
+    spec({
+      volumes: [
+        { name: 'a', hostPath: { path: '/' } },
+        { name: 'b', hostPath: { path: '/b' } },
+      ],
+    }),
     'hostPath volumes (volumes "a", "b")',
   ],
   ['a host port', spec({}, { ports: [{ containerPort: 80, hostPort: 8080 }] }), 'hostPort (container "app" uses hostPort 8080)'],
@@ -57,10 +70,17 @@ const baseline: [string, PodSpec, string, Record<string, string>?][] = [
     }),
     'hostPort (containers "app", "side" use hostPorts 8080, 8081)',
   ],
-  ['procMount', spec({}, { securityContext: { procMount: 'Unmasked' } }), 'procMount (container "app" must not set securityContext.procMount to "Unmasked")'],
+  [
+    'procMount',
+    spec({}, { securityContext: { procMount: 'Unmasked' } }),
+    'procMount (container "app" must not set securityContext.procMount to "Unmasked")',
+  ],
   [
     'seLinuxOptions',
-    spec({ securityContext: { seLinuxOptions: { type: 'spc_t', user: 'u' } } }, { securityContext: { seLinuxOptions: { role: 'r' } } }),
+    spec(
+      { securityContext: { seLinuxOptions: { type: 'spc_t', user: 'u' } } },
+      { securityContext: { seLinuxOptions: { role: 'r' } } },
+    ),
     'seLinuxOptions (pod and container "app" set forbidden securityContext.seLinuxOptions: type "spc_t"; user may not be set; role may not be set)',
   ],
   [
@@ -70,7 +90,14 @@ const baseline: [string, PodSpec, string, Record<string, string>?][] = [
   ],
   [
     'sysctls',
-    spec({ securityContext: { sysctls: [{ name: 'kernel.msgmax', value: '1' }, { name: 'net.ipv4.tcp_syncookies', value: '1' }] } }),
+    spec({
+      securityContext: {
+        sysctls: [
+          { name: 'kernel.msgmax', value: '1' },
+          { name: 'net.ipv4.tcp_syncookies', value: '1' },
+        ],
+      },
+    }),
     'forbidden sysctls (kernel.msgmax)',
   ],
   [
@@ -115,7 +142,16 @@ const restricted: [string, PodSpec, string, number?][] = [
   ],
   [
     'volumes',
-    spec({ volumes: [{ name: 'a', hostPath: { path: '/' } }, { name: 'b', nfs: {} }, { name: 'c', emptyDir: {} }] }, good),
+    spec(
+      {
+        volumes: [
+          { name: 'a', hostPath: { path: '/' } },
+          { name: 'b', nfs: {} },
+          { name: 'c', emptyDir: {} },
+        ],
+      },
+      good,
+    ),
     'restricted volume types (volumes "a", "b" use restricted volume types "hostPath", "nfs")',
   ],
   ['root by number', spec({}, secure({ runAsUser: 0 })), 'runAsUser=0 (container "app" must not set runAsUser=0)'],
@@ -155,7 +191,10 @@ test('what is safe depends on the version', () => {
   assert.is(look('baseline', tuned, {}, 31), 'forbidden sysctls (net.ipv4.tcp_rmem)');
   assert.is(look('baseline', tuned, {}, 32), '');
   const annotations = { 'seccomp.security.alpha.kubernetes.io/pod': 'unconfined' };
-  assert.is(look('baseline', spec(), annotations, 18), 'seccompProfile (forbidden annotation seccomp.security.alpha.kubernetes.io/pod="unconfined")');
+  assert.is(
+    look('baseline', spec(), annotations, 18),
+    'seccompProfile (forbidden annotation seccomp.security.alpha.kubernetes.io/pod="unconfined")',
+  );
   assert.is(look('baseline', spec(), annotations, 19), '');
 });
 
@@ -191,7 +230,12 @@ async function labelled(labels: Record<string, string>) {
     const body = { apiVersion: of.group ? `${of.group}/${of.version}` : of.version, kind, ...object };
     const options = { dryRun: false, fieldValidation: 'Strict' as const, warnings: told };
     if (of.namespaced) await world.registry.create({ resolved, namespace: 'held', user }, structuredClone(body), options);
-    else await world.registry.update({ resolved, namespace: undefined, user, name: object.metadata.name }, structuredClone(body), options);
+    else
+      await world.registry.update(
+        { resolved, namespace: undefined, user, name: object.metadata.name },
+        structuredClone(body),
+        options,
+      );
     return told;
   };
   return { ...world, warnings };
@@ -249,7 +293,10 @@ test('labels that say nothing are refused, unless they were there', async () => 
     'Namespace "bad" is invalid: [metadata.labels[pod-security.kubernetes.io/enforce]: Invalid value: "high": must be one of privileged, baseline, restricted, ' +
     'metadata.labels[pod-security.kubernetes.io/audit-version]: Invalid value: "1.25": must be "latest" or "v1.x"]';
   assert.is(await refusedWith(client.create(r.namespaces, { metadata: { name: 'bad', labels: bad } }), 422), why);
-  assert.match(await refusedWith(client.patch(r.namespaces, 'held', 'merge', { metadata: { labels: bad } }), 422), /must be one of/);
+  assert.match(
+    await refusedWith(client.patch(r.namespaces, 'held', 'merge', { metadata: { labels: bad } }), 422),
+    /must be one of/,
+  );
 });
 
 test('a namespace that becomes stricter tells which of its pods are not', async () => {

@@ -1,8 +1,8 @@
 /** ResourceQuotas: what counts, what is refused in which words, and that no two writers pass together. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ResourceQuota } from '../../src/machinery/kind-types.ts';
 import type { Client } from '../../src/machinery/client.ts';
+import type { ResourceQuota } from '../../src/machinery/kind-types.ts';
 import * as r from '../../src/machinery/resources.ts';
 import { isReason } from '../../src/machinery/status.ts';
 import type { Pod } from '../../src/machinery/types.ts';
@@ -45,7 +45,11 @@ test('a writer on another peer that was quicker is counted', async () => {
     if (!once) return;
     once = false;
     const key = '/registry/core/resourcequotas/default/q';
-    const value = Buffer.from(Buffer.from(store.get(key)?.value ?? []).toString().replace('"used":{"pods":"1"}', '"used":{"pods":"2"}'));
+    const value = Buffer.from(
+      Buffer.from(store.get(key)?.value ?? [])
+        .toString()
+        .replace('"used":{"pods":"1"}', '"used":{"pods":"2"}'),
+    );
     store.writeElsewhere({ conditions: [], operations: [{ type: 'put', key, value }] });
   };
   const why = 'pods "b" is forbidden: exceeded quota: q, requested: pods=1, used: pods=2, limited: pods=2';
@@ -58,7 +62,10 @@ test('many quotas at once: each write is counted in all, and none waits in a cir
   for (const name of ['one', 'two', 'three']) await make('ResourceQuota', quota({ pods: '100' }, {}, name));
   await make('ResourceQuota', quota({ 'count/configmaps': '100' }, {}, 'maps'));
   await Promise.all(
-    Array.from({ length: 30 }, (_, index) => [run(podOf(`p${index}`)), make('ConfigMap', { metadata: { name: `c${index}` } })]).flat(),
+    Array.from({ length: 30 }, (_, index) => [
+      run(podOf(`p${index}`)),
+      make('ConfigMap', { metadata: { name: `c${index}` } }),
+    ]).flat(),
   );
   for (const name of ['one', 'two', 'three']) assert.equal(await used(client, name), { pods: '30' });
   assert.equal(await used(client, 'maps'), { 'count/configmaps': '30' });
@@ -248,15 +255,19 @@ for (const { what, hard, spec, kind, object, why } of refusals) {
 const plain = podOf('a');
 const urgent = podOf('a', {}, { priorityClassName: 'urgent' });
 const ending = podOf('a', {}, { activeDeadlineSeconds: 60 });
-const far = podOf('a', {}, {
-  affinity: {
-    podAntiAffinity: {
-      requiredDuringSchedulingIgnoredDuringExecution: [
-        { topologyKey: 'a', labelSelector: { matchLabels: { a: 'b' } }, namespaces: ['other'] },
-      ],
+const far = podOf(
+  'a',
+  {},
+  {
+    affinity: {
+      podAntiAffinity: {
+        requiredDuringSchedulingIgnoredDuringExecution: [
+          { topologyKey: 'a', labelSelector: { matchLabels: { a: 'b' } }, namespaces: ['other'] },
+        ],
+      },
     },
   },
-});
+);
 const sized = podOf('a', withResources({ cpu: '1' }));
 const byClass = (operator: string, values?: string[]) => ({
   scopeSelector: { matchExpressions: [{ scopeName: 'PriorityClass', operator, values }] },

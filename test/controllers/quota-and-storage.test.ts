@@ -11,7 +11,14 @@ import type { Pod } from '../../src/machinery/types.ts';
 import { admissionWorld, namespace, podOf } from '../api/admission-objects.ts';
 
 const test = suite('quota and storage controllers');
-const resources = [r.pods, r.services, r.configMaps, r.persistentVolumeClaims, r.resourceQuotas, r.secrets] as unknown as r.Resource[];
+const resources = [
+  r.pods,
+  r.services,
+  r.configMaps,
+  r.persistentVolumeClaims,
+  r.resourceQuotas,
+  r.secrets,
+] as unknown as r.Resource[];
 
 type World = Awaited<ReturnType<typeof admissionWorld>> & { look(is: () => Promise<boolean>, what: string): Promise<void> };
 
@@ -53,7 +60,10 @@ test('what is deleted or over is given back', () =>
     await look(async () => (await used())?.pods === '2', 'a deleted pod is given back');
     const status = { phase: 'Succeeded' };
     await client.patch<Pod>(r.pods, 'a', 'merge', { status }, { namespace, subresource: 'status' });
-    await look(async () => (await used())?.pods === '1' && (await used())?.['count/pods'] === '2', 'a finished pod is given back');
+    await look(
+      async () => (await used())?.pods === '1' && (await used())?.['count/pods'] === '2',
+      'a finished pod is given back',
+    );
     await run(podOf('c'));
     const made = (await used())?.configmaps;
     await make('ConfigMap', { metadata: { name: 'x' } });
@@ -67,7 +77,10 @@ test('a changed quota and a wrong status are counted again', () =>
     await run(podOf('a'));
     const status = async () => (await client.get<ResourceQuota>(r.resourceQuotas, 'q', { namespace })).status;
     await client.patch(r.resourceQuotas, 'q', 'merge', { spec: { hard: { pods: '5', secrets: '4' } } }, { namespace });
-    await look(async () => (await status())?.hard?.pods === '5' && (await status())?.used?.secrets === '0', 'the new spec is shown');
+    await look(
+      async () => (await status())?.hard?.pods === '5' && (await status())?.used?.secrets === '0',
+      'the new spec is shown',
+    );
     const wrong = { status: { used: { pods: '4' } } };
     await client.patch(r.resourceQuotas, 'q', 'merge', wrong, { namespace, subresource: 'status' });
     await look(async () => (await status())?.used?.pods === '1', 'the periodic count puts it right');
