@@ -63,6 +63,15 @@ test('a pod’s number stays when its class is gone', async () => {
   assert.is(changed.spec?.priority, 10);
 });
 
+test('the classes of the system stay', async () => {
+  const { client, refusedWith } = await admissionWorld();
+  const why = 'this is a system priority class and cannot be deleted';
+  assert.is(
+    await refusedWith(client.delete(r.priorityClasses, 'system-node-critical')),
+    `priorityclasses.scheduling.k8s.io "system-node-critical" is forbidden: ${why}`,
+  );
+});
+
 const tolerated = (key: string, tolerationSeconds: number) => ({
   key,
   effect: 'NoExecute',

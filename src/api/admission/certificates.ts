@@ -8,7 +8,7 @@ import type { CertificateSigningRequest } from '../../machinery/kind-types.ts';
 import { mastersGroup } from '../authorization.ts';
 import { sameJson } from '../kinds/field-errors.ts';
 import type { RegistryContext } from '../registry-types.ts';
-import { isAbout, refusal } from './requests.ts';
+import { isAbout, refusal } from './lookups.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 
 const group = 'certificates.k8s.io';

@@ -1,6 +1,6 @@
 /** Admission: an ingress that names no class gets the default one, of which there may be only one. */
 import type { Ingress, IngressClass } from '../../machinery/kind-types.ts';
-import { isAbout, refusal, storedList } from './requests.ts';
+import { isAbout, refusal, storedList } from './lookups.ts';
 import type { AdmissionPlugin } from './types.ts';
 
 const group = 'networking.k8s.io';

@@ -2,7 +2,7 @@
 import type { PersistentVolumeClaim, StorageClass } from '../../machinery/kind-types.ts';
 import { classAnnotation } from '../kinds/persistent-volume-claim.ts';
 import { defaultAnnotations } from '../kinds/storage-class.ts';
-import { isAbout, newestFirst, storedList } from './requests.ts';
+import { isAbout, newestFirst, storedList } from './lookups.ts';
 import type { AdmissionPlugin } from './types.ts';
 
 /** Changes a new claim in place. An empty name is a name: that of no class. */

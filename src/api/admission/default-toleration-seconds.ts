@@ -1,7 +1,7 @@
 /** Admission: how long a pod stays on a machine that is not ready or not there, unless the pod says so itself. */
 import { addDefaultTolerations } from '../../machinery/tolerations.ts';
 import type { Pod } from '../../machinery/types.ts';
-import { isAbout } from './requests.ts';
+import { isAbout } from './lookups.ts';
 import type { AdmissionPlugin } from './types.ts';
 
 /** Changes the pod in place. */

@@ -6,7 +6,7 @@ import type { LimitRange, PersistentVolumeClaim } from '../../machinery/kind-typ
 import { type Amounts, podAmounts } from '../../machinery/pod-resources.ts';
 import { compareQuantities, quantityMilli } from '../../machinery/quantity.ts';
 import type { Container, Pod, PodSpec } from '../../machinery/types.ts';
-import { isAbout, isNewPod, joined, refusal, storedList } from './requests.ts';
+import { isAbout, isNewPod, joined, refusal, storedList } from './lookups.ts';
 import type { AdmissionPlugin } from './types.ts';
 
 type Item = NonNullable<LimitRange['spec']>['limits'][number];

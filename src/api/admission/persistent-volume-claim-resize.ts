@@ -2,7 +2,7 @@
 import type { PersistentVolumeClaim, StorageClass } from '../../machinery/kind-types.ts';
 import { compareQuantities } from '../../machinery/quantity.ts';
 import { storageClassOf } from '../kinds/persistent-volume-claim.ts';
-import { isAbout, refusal, storedObject } from './requests.ts';
+import { isAbout, refusal, storedObject } from './lookups.ts';
 import type { AdmissionPlugin } from './types.ts';
 
 /** StatusError 403. */

@@ -7,7 +7,7 @@ import { labelSelectorMatches } from '../../machinery/selectors.ts';
 import type { Pod, PodSpec } from '../../machinery/types.ts';
 import { sameJson } from '../kinds/field-errors.ts';
 import type { PodPreset } from '../kinds/pod-preset.ts';
-import { isNewPod, storedList, warn } from './requests.ts';
+import { isNewPod, storedList, warn } from './lookups.ts';
 import type { AdmissionPlugin } from './types.ts';
 
 const prefix = 'podpreset.admission.kubernetes.io';

@@ -4,7 +4,8 @@ import { conflict } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
 import type { StoreReader } from '../../store/types.ts';
 import { groupResource } from '../kind-table.ts';
-import { isAbout, isNewPod, refusal, storedList, storedObject } from './requests.ts';
+import { systemClasses } from '../kinds/priority-class.ts';
+import { isAbout, isNewPod, refusal, storedList, storedObject } from './lookups.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 
 const group = 'scheduling.k8s.io';
@@ -13,11 +14,11 @@ const classes = `${group}/priorityclasses`;
 const priorityDefault = 0;
 const policyDefault = 'PreemptLowerPriority';
 
-const isClass = (request: AdmissionRequest) => isAbout(request, group, 'priorityclasses', ['CREATE', 'UPDATE']);
+const isClass = (request: AdmissionRequest) => isAbout(request, group, 'priorityclasses', ['CREATE', 'UPDATE', 'DELETE']);
 
 /**
  * Gives a new pod the number and the policy of its class. StatusError 403 when there is no such class, or the pod itself names
- * another number or policy; 409 when a class wants to be the default and another one is.
+ * another number or policy, or a class of the system shall go; 409 when a class wants to be the default and another one is.
  */
 export const priority: AdmissionPlugin = {
   name: 'Priority',
@@ -26,7 +27,11 @@ export const priority: AdmissionPlugin = {
     if (isNewPod(request)) setPriority(request, store);
   },
   validate(request, { store }) {
-    if (isClass(request)) checkDefault(request, store);
+    if (!isClass(request)) return;
+    if (request.operation !== 'DELETE') checkDefault(request, store);
+    else if (Object.hasOwn(systemClasses, request.target.name)) {
+      throw refusal(request, 'this is a system priority class and cannot be deleted');
+    }
   },
 };
 

@@ -13,7 +13,7 @@ import type { StoreRecord } from '../../store/types.ts';
 import { groupResource } from '../kind-table.ts';
 import type { RegistryContext } from '../registry-types.ts';
 import { encodeObject, objectOf, prefixOf } from '../stored-objects.ts';
-import { isAbout, refusal } from './requests.ts';
+import { isAbout, refusal } from './lookups.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 
 /** Kinds whose objects may come to take more by a change. */

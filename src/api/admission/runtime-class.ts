@@ -4,7 +4,7 @@ import type { PodSpec, Toleration } from '../../machinery/types.ts';
 import type { StoreReader } from '../../store/types.ts';
 import { sameJson } from '../kinds/field-errors.ts';
 import { canonicalizeQuantities } from '../kinds/pod-spec-defaults.ts';
-import { isNewPod, refusal, storedObject } from './requests.ts';
+import { isNewPod, refusal, storedObject } from './lookups.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 
 /** Changes a new pod in place. StatusError 403 when there is no such class, or the pod contradicts it. */

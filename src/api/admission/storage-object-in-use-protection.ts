@@ -1,6 +1,6 @@
 /** Admission: claims and volumes stay while something uses them. Controllers take the finalizers away again. */
 import { claimProtection, volumeProtection } from '../../machinery/finalizers.ts';
-import { isAbout } from './requests.ts';
+import { isAbout } from './lookups.ts';
 import type { AdmissionPlugin } from './types.ts';
 
 /** Changes a new claim or volume in place. */

@@ -7,7 +7,7 @@ import { invalid } from '../../../machinery/status.ts';
 import type { KubeObject, Namespace, Pod, PodSpec, PodTemplateSpec } from '../../../machinery/types.ts';
 import type { StoreReader } from '../../../store/types.ts';
 import { sameJson } from '../../kinds/field-errors.ts';
-import { isAbout, refusal, storedList, storedObject, warn } from '../requests.ts';
+import { isAbout, refusal, storedList, storedObject, warn } from '../lookups.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../types.ts';
 import { evaluate, withDetails } from './evaluate.ts';
 import { existingViolations } from './existing-pods.ts';
