@@ -1,7 +1,6 @@
 /** What the files of the registry share: its surroundings, requests and outcomes. */
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
-import type { Turns } from '../lib/turns.ts';
 import type { DeleteOptions } from '../machinery/client.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Status } from '../machinery/status.ts';
@@ -11,6 +10,7 @@ import type { AdmissionChain } from './admission/chain.ts';
 import type { KindTable, ResolvedKind } from './kind-table.ts';
 import type { Access } from './rbac/escalation.ts';
 import type { ServiceClaims } from './service-claims.ts';
+import type { SharedWrites } from './shared-writes.ts';
 import type { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
 import type { User } from './types.ts';
 
@@ -24,8 +24,7 @@ export interface RegistryContext {
   access: Access;
   tokens: ServiceAccountTokens;
   admission: AdmissionChain;
-  /** Of writes that would get in each other's way. */
-  turns: Turns;
+  shared: SharedWrites;
 }
 
 /** One resource, or a collection of them, as a URL names it. */

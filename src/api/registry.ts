@@ -2,7 +2,6 @@
  * The registry: every verb on every kind, for HTTP and for the in-process client alike. It admits, defaults, validates and
  * writes; who may ask is decided before.
  */
-import { Turns } from '../lib/turns.ts';
 import type { PatchType } from '../machinery/client.ts';
 import { failure } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
@@ -16,6 +15,7 @@ import { bindPod, evictPod } from './pod-subresources.ts';
 import { type Entry, getEntry, type ListAnswer, type ListRequest, listEntries } from './read.ts';
 import type { DeletionOptions, NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
 import { patchScale, scaleOf, updateScale } from './scale.ts';
+import { SharedWrites } from './shared-writes.ts';
 import { fromStorage } from './stored-objects.ts';
 import { requestToken } from './token-request.ts';
 import { updateObject } from './update.ts';
@@ -24,8 +24,8 @@ import { type PreparedWatch, prepareWatch, type WatchRequest } from './watch.ts'
 export class Registry {
   readonly context: RegistryContext;
 
-  constructor(context: Omit<RegistryContext, 'turns'>) {
-    this.context = { ...context, turns: new Turns() };
+  constructor(context: Omit<RegistryContext, 'shared'>) {
+    this.context = { ...context, shared: new SharedWrites(context.store) };
   }
 
   /** One object, or its scale. The entry is there when the answer is the stored object in the storage version. */

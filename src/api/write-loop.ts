@@ -8,11 +8,10 @@ import type { KubeObject } from '../machinery/types.ts';
 import type { Condition, Operation, StoreRecord } from '../store/types.ts';
 import { groupResource } from './kind-table.ts';
 import type { NamedTarget, RegistryContext } from './registry-types.ts';
+import type { Charge } from './shared-writes.ts';
 import { encodeObject, keyOf, objectOf, parseValue } from './stored-objects.ts';
 
 const attemptsMax = 24;
-/** Further attempts while others keep writing what this write shares with them, such as the usage of a quota. */
-const sharedAttemptsMax = 200;
 
 /** What one attempt wants written. */
 export interface Plan {
@@ -21,6 +20,8 @@ export interface Plan {
   /** Besides the condition and the operation on the object's own key. */
   conditions?: Condition[];
   operations?: Operation[];
+  /** Changes of records that other writes change, too. */
+  charges?: Charge[];
 }
 
 export interface Written {
@@ -34,9 +35,6 @@ export interface Written {
 /**
  * `attempt` is called with the present record and gives a plan, or rejects with a StatusError for the caller. It must not change
  * the record's object and may be called several times. StatusError 409 when others keep changing the object.
- *
- * Plans that both depend on a key and write it (beside their object) get in each other's way: the first to fail there, and all who
- * come while somebody waits, form a line for that key, so that on one peer such writes go one after another instead of all failing.
  */
 export async function writeLoop(
   context: RegistryContext,
@@ -44,35 +42,7 @@ export async function writeLoop(
   dryRun: boolean,
   attempt: (record: StoreRecord | undefined) => Promise<Plan>,
 ): Promise<Written> {
-  const place: Place = { key: undefined, leave: () => {} };
-  try {
-    return await writeInPlace(context, target, dryRun, attempt, place);
-  } finally {
-    place.leave();
-  }
-}
-
-/** The one line in which this write may be; never two, so that nobody waits in a circle. */
-interface Place {
-  key: string | undefined;
-  leave(): void;
-}
-
-async function lineUp(context: RegistryContext, target: NamedTarget, place: Place, key: string): Promise<void> {
-  place.leave();
-  place.key = undefined;
-  place.leave = await context.turns.take(key, target.signal);
-  place.key = key;
-}
-
-async function writeInPlace(
-  context: RegistryContext,
-  target: NamedTarget,
-  dryRun: boolean,
-  attempt: (record: StoreRecord | undefined) => Promise<Plan>,
-  place: Place,
-): Promise<Written> {
-  const { store, turns } = context;
+  const { store } = context;
   const { kind } = target.resolved;
   const key = keyOf(kind, target.namespace, target.name);
   let recent = false;
@@ -81,7 +51,7 @@ async function writeInPlace(
     recent = true;
   };
   if (dryRun) await refresh();
-  for (let count = 0, sharedCount = 0; count < attemptsMax && sharedCount < sharedAttemptsMax; count++) {
+  for (let count = 0; count < attemptsMax; count++) {
     const record = store.get(key);
     let plan: Plan;
     try {
@@ -99,21 +69,21 @@ async function writeInPlace(
     }
     if (unchanged) return { object: objectOf(record), value: record.value, revision: record.modRevision, removed: false };
     if (dryRun) return written(value ?? lastValue(record), record?.modRevision ?? 0, !value);
-    const shared = sharedKeys(plan);
-    const busy = shared.find((each) => each !== place.key && turns.isTaken(each));
-    if (busy && !shared.includes(place.key ?? '')) {
-      await lineUp(context, target, place, busy);
-      count--;
-      sharedCount++;
+    const transaction = {
+      conditions: [{ key, modRevision: record?.modRevision ?? 0 }, ...(plan.conditions ?? [])],
+      operations: [
+        value ? ({ type: 'put', key, value } as const) : ({ type: 'delete', key } as const),
+        ...(plan.operations ?? []),
+      ],
+    };
+    const result = plan.charges?.length
+      ? await context.shared.write({ ...transaction, charges: plan.charges }, target.signal)
+      : await store.write(transaction, target.signal);
+    if ('refused' in result) {
+      if (recent) throw result.refused;
+      await refresh();
       continue;
     }
-    const result = await store.write(
-      {
-        conditions: [{ key, modRevision: record?.modRevision ?? 0 }, ...(plan.conditions ?? [])],
-        operations: [value ? { type: 'put', key, value } : { type: 'delete', key }, ...(plan.operations ?? [])],
-      },
-      target.signal,
-    );
     if (result.ok) {
       const stored = value && store.get(key);
       if (stored?.modRevision === result.revision) {
@@ -122,18 +92,8 @@ async function writeInPlace(
       return written(value ?? lastValue(record), result.revision, !value);
     }
     recent = true;
-    if (!shared.includes(result.failed.key)) continue;
-    count--;
-    sharedCount++;
-    if (place.key !== result.failed.key) await lineUp(context, target, place, result.failed.key);
   }
   throw conflict(groupResource(kind), target.name);
-}
-
-/** The keys beside the object's own that the plan depends on and writes. */
-function sharedKeys({ conditions = [], operations = [] }: Plan): string[] {
-  const put = new Set(operations.map((operation) => operation.key));
-  return conditions.flatMap(({ key }) => (put.has(key) ? [key] : []));
 }
 
 function written(value: Uint8Array, revision: number, removed: boolean): Written {

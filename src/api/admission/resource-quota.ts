@@ -1,6 +1,7 @@
 /**
  * Admission by ResourceQuotas. What a write takes is checked and counted in the transaction of the write itself, on the condition
- * that the quota has not changed, so no two writers pass together. What is given back is counted by the quota's controller.
+ * that the quota has not changed, so no two writers pass together (shared-writes.ts lets those of one peer share a transaction).
+ * What is given back is counted by the quota's controller.
  */
 import type { ResourceQuota } from '../../machinery/kind-types.ts';
 import { type Amounts, addAmounts } from '../../machinery/pod-resources.ts';
@@ -12,7 +13,7 @@ import type { KubeObject, Pod } from '../../machinery/types.ts';
 import type { StoreRecord } from '../../store/types.ts';
 import { groupResource } from '../kind-table.ts';
 import type { RegistryContext } from '../registry-types.ts';
-import { encodeObject, objectOf, prefixOf } from '../stored-objects.ts';
+import { encodeObject, objectOf, parseValue, prefixOf } from '../stored-objects.ts';
 import { isAbout, refusal } from './lookups.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 
@@ -45,27 +46,38 @@ function demandAmounts(request: AdmissionRequest, record: StoreRecord): void {
 }
 
 function charge(request: AdmissionRequest, context: RegistryContext, record: StoreRecord, of: GroupResource): void {
-  const quota = objectOf(record) as ResourceQuota;
+  const apply = (present: StoreRecord, value: Uint8Array) => {
+    const quota = parseValue(value, present.modRevision) as ResourceQuota;
+    const next = charged(request, context, quota, of);
+    return next && encodeObject(next);
+  };
+  // Whoever has no room is told before anything is written, and a trial run writes nothing.
+  if (!charged(request, context, objectOf(record) as ResourceQuota, of)) return;
+  request.with.charges.push({ key: record.key, apply });
+}
+
+/** The quota with what the write takes; undefined when it takes nothing. StatusError 403 when there is no room. */
+function charged(
+  request: AdmissionRequest,
+  context: RegistryContext,
+  quota: ResourceQuota,
+  of: GroupResource,
+): ResourceQuota | undefined {
   const hard = quota.spec?.hard ?? {};
   const taken = growth(request, quota, of, context.clock.wallMs());
-  if (Object.keys(taken).length === 0) return;
+  if (Object.keys(taken).length === 0) return undefined;
   const used = usedOf(context, quota);
   const after = { ...used };
   addAmounts(after, taken);
   const exceeded = Object.keys(taken).filter((name) => compareQuantities(after[name] as string, hard[name] as string) > 0);
-  if (exceeded.length > 0) {
-    const show = (amounts: Amounts) =>
-      exceeded
-        .sort()
-        .map((name) => `${name}=${amounts[name]}`)
-        .join(',');
-    const why = `exceeded quota: ${quota.metadata.name}, requested: ${show(taken)}, used: ${show(used)}, limited: ${show(hard)}`;
-    throw refusal(request, why);
-  }
-  const { key, modRevision } = record;
-  request.with.conditions.push({ key, modRevision });
-  const next = { ...quota, status: { ...quota.status, hard, used: after } };
-  request.with.operations.push({ type: 'put', key, value: encodeObject(next) });
+  if (exceeded.length === 0) return { ...quota, status: { ...quota.status, hard, used: after } };
+  const show = (amounts: Amounts) =>
+    exceeded
+      .sort()
+      .map((name) => `${name}=${amounts[name]}`)
+      .join(',');
+  const why = `exceeded quota: ${quota.metadata.name}, requested: ${show(taken)}, used: ${show(used)}, limited: ${show(hard)}`;
+  throw refusal(request, why);
 }
 
 /** What the write takes of the quota more than before. */
