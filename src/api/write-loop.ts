@@ -9,6 +9,7 @@ import type { Condition, Operation, StoreRecord } from '../store/types.ts';
 import { admitGrowth } from './growth.ts';
 import { groupResource } from './kind-table.ts';
 import type { NamedTarget, RegistryContext } from './registry-types.ts';
+import type { Charge } from './shared-writes.ts';
 import { encodeObject, keyOf, objectOf, parseValue } from './stored-objects.ts';
 
 const attemptsMax = 24;
@@ -20,6 +21,8 @@ export interface Plan {
   /** Besides the condition and the operation on the object's own key. */
   conditions?: Condition[];
   operations?: Operation[];
+  /** Changes of records that other writes change, too. */
+  charges?: Charge[];
 }
 
 export interface Written {
@@ -68,13 +71,21 @@ export async function writeLoop(
     if (unchanged) return { object: objectOf(record), value: record.value, revision: record.modRevision, removed: false };
     if (value && plan.next) admitGrowth(context, target, record?.value.length, { object: plan.next, bytes: value.length });
     if (dryRun) return written(value ?? lastValue(record), record?.modRevision ?? 0, !value);
-    const result = await store.write(
-      {
-        conditions: [{ key, modRevision: record?.modRevision ?? 0 }, ...(plan.conditions ?? [])],
-        operations: [value ? { type: 'put', key, value } : { type: 'delete', key }, ...(plan.operations ?? [])],
-      },
-      target.signal,
-    );
+    const transaction = {
+      conditions: [{ key, modRevision: record?.modRevision ?? 0 }, ...(plan.conditions ?? [])],
+      operations: [
+        value ? ({ type: 'put', key, value } as const) : ({ type: 'delete', key } as const),
+        ...(plan.operations ?? []),
+      ],
+    };
+    const result = plan.charges?.length
+      ? await context.shared.write({ ...transaction, charges: plan.charges }, target.signal)
+      : await store.write(transaction, target.signal);
+    if ('refused' in result) {
+      if (recent) throw result.refused;
+      await refresh();
+      continue;
+    }
     if (result.ok) {
       const stored = value && store.get(key);
       if (stored?.modRevision === result.revision) {
