@@ -18,6 +18,8 @@ import { ServiceClaims } from './service-claims.ts';
 import { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
 import { SigningKeys } from './tokens/signing-keys.ts';
 import type { Api, ApiOptions } from './types.ts';
+import { Upstreams } from './upstream/upstream.ts';
+import { createWebhooks } from './webhooks/index.ts';
 
 /** Throws ApiError 'BadCidr' or 'DuplicateKind' for options that cannot work. */
 export function createApi(options: ApiOptions): Api {
@@ -29,10 +31,12 @@ export function createApi(options: ApiOptions): Api {
   const keys = new SigningKeys(store);
   const tokens = new ServiceAccountTokens({ keys, store, clock, random });
   const access = { authorizer, roles };
-  const admission = new AdmissionChain(standardPlugins);
-  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens, admission });
   const stop = new AbortController();
   const closing = stop.signal;
+  const upstreams = new Upstreams({ agents, clock, closing });
+  const hooks = createWebhooks({ ...options, upstreams });
+  const admission = new AdmissionChain([...standardPlugins, ...hooks.plugins]);
+  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens, admission });
   const resources = new ResourceHandler({ registry, agents, logger, closing });
   const fixed = new FixedPaths({ store, table, discovery: new Discovery(table), keys });
   const handler = new RequestHandler({ table, authorizer, resources, fixed, clock, logger, closing });
@@ -56,6 +60,7 @@ export function createApi(options: ApiOptions): Api {
       stop.abort(serviceUnavailable('the server is shutting down'));
       await listeners.close();
       roles.close();
+      hooks.close();
     },
   };
 }

@@ -9,6 +9,7 @@ import type { KindDefinition } from '../machinery/kind.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Pod } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
+import type { MatchConditions } from './webhooks/match-conditions.ts';
 
 /** Who makes a request: by a client certificate (CN is the name, each O a group), a service account's token, or neither. */
 export interface User {
@@ -37,6 +38,8 @@ export interface ApiOptions {
   serviceCidr: string;
   /** Inclusive. */
   nodePortRange: { from: number; to: number };
+  /** Left out: webhooks cannot have match conditions. */
+  matchConditions?: MatchConditions;
 }
 
 export interface TlsFiles {

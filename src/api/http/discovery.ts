@@ -33,7 +33,8 @@ const subresourceForms: Record<string, SubresourceForm> = {
   portforward: { kind: 'PodPortForwardOptions', verbs: stream },
 };
 
-function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
+/** What is sent to a subresource, and what may be done with it. */
+export function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
   if (statusSubresourcesOf(kind).includes(name)) return { kind: kind.kind, verbs: readWrite };
   const own = { ephemeralcontainers: readWrite, finalize: ['update'], log: ['get'] }[name];
   return subresourceForms[name] ?? { kind: kind.kind, verbs: own ?? ['get'] };
