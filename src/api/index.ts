@@ -37,13 +37,13 @@ export function createApi(options: ApiOptions): Api {
   const hooks = createWebhooks({ ...options, upstreams });
   const admission = new AdmissionChain([...standardPlugins, ...hooks.plugins]);
   const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens, admission });
-  const resources = new ResourceHandler({ registry, agents, logger, closing });
+  const resources = new ResourceHandler({ registry, agents, upstreams, logger, closing });
   const fixed = new FixedPaths({ store, table, discovery: new Discovery(table), keys });
   const handler = new RequestHandler({ table, authorizer, resources, fixed, clock, logger, closing });
   const listeners = new Listeners({
     handler,
     authenticator: new Authenticator(tokens),
-    upgrades: { handler, registry, agents, logger, closing },
+    upgrades: { handler, registry, agents, upstreams, logger, closing },
     logger,
   });
   const client = (user = systemUser) => new LocalClient(registry, authorizer, user);

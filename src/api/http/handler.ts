@@ -94,7 +94,7 @@ export class RequestHandler {
       return;
     }
     const { route, verb } = asked;
-    const long = verb === 'watch' || route.subresource === 'log';
+    const long = verb === 'watch' || route.subresource === 'log' || route.subresource === 'proxy';
     if (long) untimed();
     const labels = { verb, resource: route.resolved ? route.resource : 'unknown' };
     if (verb === 'watch') watchesOpen.inc({ resource: labels.resource });

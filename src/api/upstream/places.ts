@@ -8,7 +8,9 @@ import { objectOf } from '../stored-objects.ts';
 export type Place =
   /** Through the agent of its node: a pod network is not reachable from every peer. */
   | { type: 'pod'; nodeName: string; namespace: string; pod: string; port: number }
-  | { type: 'address'; host: string; port: number };
+  | { type: 'address'; host: string; port: number }
+  /** The HTTP server of a node's agent. */
+  | { type: 'agent'; nodeName: string };
 
 type ServicePort = NonNullable<NonNullable<Service['spec']>['ports']>[number];
 

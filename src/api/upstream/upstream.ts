@@ -48,6 +48,8 @@ export interface Asked {
   path: string;
   headers: http.OutgoingHttpHeaders;
   signal: AbortSignal;
+  /** On a connection of its own. */
+  fresh?: boolean;
 }
 
 type Callback = (error: Error | null, socket?: Duplex) => void;
@@ -64,6 +66,7 @@ export class Upstreams {
   readonly #options: UpstreamOptions;
   readonly #plain: http.Agent;
   readonly #secure: https.Agent;
+  #fresh = 0;
 
   constructor(upstream: UpstreamOptions) {
     this.#options = upstream;
@@ -84,7 +87,9 @@ export class Upstreams {
   }
 
   /** The request is not sent yet: write its body and end it. Aborted by the signal. */
-  start(server: Server, { method, path, headers, signal }: Asked): ClientRequest {
+  start(asked: Server, { method, path, headers: wanted, signal, fresh }: Asked): ClientRequest {
+    const server = fresh ? { ...asked, key: `${asked.key}#${this.#fresh++}` } : asked;
+    const headers = fresh ? { connection: 'close', ...wanted } : wanted;
     const request = server.tls ? https.request : http.request;
     const agent = server.tls ? this.#secure : this.#plain;
     const options = { server, agent, method, path, headers, signal: AbortSignal.any([signal, this.#options.closing]) };
@@ -149,6 +154,7 @@ async function dial(place: Place, { agents, clock, closing }: UpstreamOptions): 
   const signal = AbortSignal.any([closing, late.signal]);
   try {
     if (place.type === 'address') return await connected(place, signal);
+    if (place.type === 'agent') return await agents.connect(place.nodeName, signal);
     const { nodeName, namespace, pod, port } = place;
     const path = `/portforward/${encodeURIComponent(namespace)}/${encodeURIComponent(pod)}?port=${port}&to=pod`;
     return await openAgentStream({ agents, nodeName, path, signal });

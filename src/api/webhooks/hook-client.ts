@@ -3,10 +3,11 @@
  * cause in the words that Kubernetes' users search for.
  */
 import type { Clock } from '../../lib/clock.ts';
-import { errorCode, errorMessage } from '../../lib/errors.ts';
+import { errorMessage } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
 import type { StoreReader } from '../../store/types.ts';
 import { ApiError } from '../errors.ts';
+import { failureText } from '../upstream/failure-text.ts';
 import { placeOfService } from '../upstream/places.ts';
 import type { Server, Upstreams } from '../upstream/upstream.ts';
 import type { ClientConfig } from './types.ts';
@@ -14,15 +15,6 @@ import type { ClientConfig } from './types.ts';
 const answerBytesMax = 16 * 1024 * 1024;
 const shownBytesMax = 1_024;
 const httpsPort = 443;
-
-const untrusted = new Set([
-  'CERT_SIGNATURE_FAILURE',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-]);
 
 export interface HookClientOptions {
   store: StoreReader;
@@ -71,7 +63,7 @@ export class HookClient {
     } catch (error) {
       signal?.throwIfAborted();
       if (error instanceof ApiError) throw error;
-      const cause = late.signal.aborted ? errorMessage(late.signal.reason) : causeText(error, server);
+      const cause = late.signal.aborted ? errorMessage(late.signal.reason) : failureText(error, server);
       throw new ApiError('HookFailed', `Post ${JSON.stringify(shownUrl(url, config))}: ${cause}`, {}, error);
     } finally {
       timer.cancel();
@@ -103,20 +95,6 @@ export class HookClient {
 function shownUrl(url: URL, { service }: ClientConfig): string {
   if (!service || url.port) return url.href;
   return url.href.replace(url.host, `${url.host}:${httpsPort}`);
-}
-
-function causeText(error: unknown, server: Server): string {
-  const code = errorCode(error) ?? '';
-  const { address, port } = error as { address?: string; port?: number };
-  if (code === 'ECONNREFUSED') return `dial tcp ${address}:${port}: connect: connection refused`;
-  if (untrusted.has(code)) return 'tls: failed to verify certificate: x509: certificate signed by unknown authority';
-  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
-    return 'tls: failed to verify certificate: x509: certificate has expired or is not yet valid';
-  }
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return `tls: failed to verify certificate: x509: certificate is not valid for ${server.tls?.serverName}`;
-  }
-  return code === 'ECONNRESET' ? 'EOF' : errorMessage(error);
 }
 
 /** What a client of Kubernetes' own makes of an answer that is no success. */
