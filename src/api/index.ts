@@ -2,6 +2,7 @@
 
 import { serviceUnavailable } from '../machinery/status.ts';
 import { AdmissionChain, standardPlugins } from './admission/index.ts';
+import { Aggregator } from './aggregation/aggregator.ts';
 import { Authenticator, systemUser } from './authentication.ts';
 import { bootstrapCluster } from './bootstrap.ts';
 import { Discovery } from './http/discovery.ts';
@@ -38,12 +39,16 @@ export function createApi(options: ApiOptions): Api {
   const admission = new AdmissionChain([...standardPlugins, ...hooks.plugins]);
   const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens, admission });
   const resources = new ResourceHandler({ registry, agents, upstreams, logger, closing });
-  const fixed = new FixedPaths({ store, table, discovery: new Discovery(table), keys });
-  const handler = new RequestHandler({ table, authorizer, resources, fixed, clock, logger, closing });
+  const aggregator = new Aggregator({
+    ...{ store, local: store.local, table, upstreams, clock, random, frontProxy: options.frontProxy },
+    logger: logger.child({ part: 'aggregator' }),
+  });
+  const fixed = new FixedPaths({ store, table, discovery: new Discovery(table, aggregator), keys, aggregator });
+  const handler = new RequestHandler({ table, authorizer, resources, fixed, aggregator, upstreams, clock, logger, closing });
   const listeners = new Listeners({
     handler,
     authenticator: new Authenticator(tokens),
-    upgrades: { handler, registry, agents, upstreams, logger, closing },
+    upgrades: { handler, registry, agents, upstreams, aggregator, logger, closing },
     logger,
   });
   const client = (user = systemUser) => new LocalClient(registry, authorizer, user);
@@ -55,12 +60,14 @@ export function createApi(options: ApiOptions): Api {
       await keys.ensure(signal);
       await bootstrapCluster(client(), claims.apiAddress, signal);
     },
+    runAggregator: (signal) => aggregator.run(client(), signal),
     rotateServiceAccountKeys: (signal) => keys.rotate(signal),
     async close() {
       stop.abort(serviceUnavailable('the server is shutting down'));
       await listeners.close();
       roles.close();
       hooks.close();
+      aggregator.close();
     },
   };
 }

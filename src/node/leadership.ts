@@ -96,6 +96,7 @@ export class Leadership {
             signal,
           ),
         ),
+        this.#repeatUntilDone('aggregator', signal, () => api.runAggregator(signal)),
         this.#repeatUntilDone('scheduler', signal, () =>
           startScheduler({ ...common, decisions, logger: logger.child({ part: 'scheduler' }) }, signal),
         ),

@@ -26,7 +26,7 @@ export interface Ask {
   body?: string | Buffer;
 }
 
-export async function listeningApi(options: Partial<Pick<ApiOptions, 'agents' | 'matchConditions'>> = {}) {
+export async function listeningApi(options: Partial<Pick<ApiOptions, 'agents' | 'matchConditions' | 'frontProxy'>> = {}) {
   const store = await MemoryCluster.open();
   const api = createApi({
     store,

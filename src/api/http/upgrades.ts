@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from '../../lib/logger.ts';
 import { badRequest, type StatusError } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
+import type { Aggregator } from '../aggregation/aggregator.ts';
 import { type Forwarding, forwardUpgrade } from '../proxy/forward.ts';
 import { proxyTarget } from '../proxy/targets.ts';
 import { type Registry, unknownResource } from '../registry.ts';
@@ -24,6 +25,7 @@ export interface UpgradeOptions {
   registry: Registry;
   agents: AgentConnector;
   upstreams: Upstreams;
+  aggregator: Aggregator;
   logger: Logger;
   closing: AbortSignal;
 }
@@ -68,11 +70,12 @@ interface Identified {
 
 /** Where an upgrade goes that is none of ours. */
 async function forwardingOf(
-  { registry }: UpgradeOptions,
+  { registry, aggregator }: UpgradeOptions,
   request: IncomingMessage,
   { line, user, signal, asked }: Identified & { line: RequestLine },
 ): Promise<Forwarding | undefined> {
   const { resolved, subresource, name, namespace } = asked?.route ?? {};
+  if (asked && !resolved) return aggregator.forwarding(line.path, searchOf(request), user);
   if (!resolved || subresource !== 'proxy' || name === undefined || !resolved.kind.subresources?.includes('proxy')) {
     return undefined;
   }

@@ -1,6 +1,7 @@
 /** Every built-in kind, one file each. A new kind is a new file and a line here. */
 import type { KindDefinition } from '../../machinery/kind.ts';
 import type { KubeObject } from '../../machinery/types.ts';
+import { apiServiceKind } from './api-service.ts';
 import { certificateSigningRequestKind } from './certificate-signing-request.ts';
 import { configMapKind } from './config-map.ts';
 import { controllerRevisionKind } from './controller-revision.ts';
@@ -94,6 +95,7 @@ export const kinds: KindDefinition[] = [
   generic(validatingWebhookConfigurationKind),
   generic(validatingAdmissionPolicyKind),
   generic(validatingAdmissionPolicyBindingKind),
+  generic(apiServiceKind),
   generic(podPresetKind),
   generic(roleKind),
   generic(roleBindingKind),
