@@ -81,7 +81,7 @@ export class Leadership {
           const { apiAddress, apiPort } = decodeRecord<MemberRecord>(record.value);
           return { ip: apiAddress, port: apiPort };
         });
-      const resources = kinds.filter(({ verbs }) => !verbs || verbs.includes('list')).map(resourceOf);
+      const resources = kinds.filter(({ verbs }) => !verbs || verbs.includes('watch')).map(resourceOf);
       const options = {
         apiAddresses,
         rootCertificate,

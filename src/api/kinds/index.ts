@@ -3,6 +3,7 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import type { KubeObject } from '../../machinery/types.ts';
 import { apiServiceKind } from './api-service.ts';
 import { certificateSigningRequestKind } from './certificate-signing-request.ts';
+import { componentStatusKind } from './component-status.ts';
 import { configMapKind } from './config-map.ts';
 import { controllerRevisionKind } from './controller-revision.ts';
 import { cronJobKind } from './cron-job.ts';
@@ -96,6 +97,7 @@ export const kinds: KindDefinition[] = [
   generic(validatingAdmissionPolicyKind),
   generic(validatingAdmissionPolicyBindingKind),
   generic(apiServiceKind),
+  generic(componentStatusKind),
   generic(podPresetKind),
   generic(roleKind),
   generic(roleBindingKind),
