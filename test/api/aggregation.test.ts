@@ -31,8 +31,22 @@ let world: ListeningApi;
 let extension: Awaited<ReturnType<typeof httpsServer>>;
 let asked: { url: string; client: string | undefined; headers: IncomingMessage['headers'] }[] = [];
 let watcher: ServerResponse | undefined;
-const stop = new AbortController();
-let running: Promise<void>;
+let stop = new AbortController();
+let running = Promise.resolve();
+
+/** Availability is found out while it runs; a machine under load may be too slow for a check, so it does not run all the time. */
+function runAggregator(): void {
+  const { signal } = stop;
+  running = world.api.runAggregator(signal).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
+}
+
+async function stopAggregator(): Promise<void> {
+  stop.abort();
+  await running;
+  stop = new AbortController();
+}
 
 function serve(request: IncomingMessage, response: ServerResponse): void {
   const { url = '', headers } = request;
@@ -61,14 +75,11 @@ test.before(async () => {
     socket.pipe(socket);
   });
   agents.ports.set('node-2 default/ext-0:6443', extension.port);
-  running = world.api.runAggregator(stop.signal).catch((error: unknown) => {
-    if (!stop.signal.aborted) throw error;
-  });
+  runAggregator();
 });
 
 test.after(async () => {
-  stop.abort();
-  await running;
+  await stopAggregator();
   await world.close();
   agents.close();
   extension.close();
@@ -125,6 +136,7 @@ test('an APIService becomes available step by step, and says what is missing', a
   const endpoints = [{ addresses: ['10.42.0.9'], nodeName: 'node-2', targetRef }];
   await client().create(endpointSlices, { metadata, ...slice, endpoints }, { namespace });
   assert.equal(await available('Passed').then(({ status: is, message }) => [is, message]), ['True', 'all checks passed']);
+  await stopAggregator();
 });
 
 test('requests go on with the front proxy’s certificate and the caller’s name, and only when the caller may', async () => {
@@ -188,8 +200,12 @@ test('discovery and OpenAPI tell of it, in the order of priorities', async () =>
   assert.is((await world.request('/apis/metrics.example.com')).json<{ kind: string }>().kind, 'APIGroup');
   assert.is((await world.request(root)).json<{ kind: string }>().kind, 'APIResourceList');
   const accept = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
-  const aggregated = await world.request('/apis', { headers: { accept } });
-  const [item] = aggregated.json<{ items: { metadata: { name: string }; versions: object[] }[] }>().items;
+  type Item = { metadata: { name: string }; versions: { freshness: string }[] };
+  const firstItem = async () => (await world.request('/apis', { headers: { accept } })).json<{ items: Item[] }>().items[0];
+  const untilMs = performance.now() + 60_000;
+  let item = await firstItem();
+  // A server that was too slow to say what it serves is asked again with the next request.
+  while (item?.versions[0]?.freshness !== 'Current' && performance.now() < untilMs) item = await firstItem();
   const responseKind = { group: 'metrics.example.com', version: 'v1', kind: 'Meter' };
   assert.equal(item?.versions, [
     {
@@ -218,6 +234,7 @@ test('a server that is not to be trusted is not used', async () => {
   const other = await testAuthority();
   const caBundle = inBase64(other.ca);
   await client().patch(apiServices, name, 'merge', { spec: { caBundle } });
+  runAggregator();
   const { message = '' } = await available('FailedDiscoveryCheck');
   assert.match(message, /x509: certificate signed by unknown authority$/);
   assert.is((await world.request(`${root}/meters`)).code, 503);

@@ -1,6 +1,7 @@
 /** Webhooks that are asked about writes: what they are told, in which order, and what their answers and silences do. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import type { MatchConditions } from '../../src/api/webhooks/match-conditions.ts';
 import { configMaps, deployments, namespaces, pods } from '../../src/machinery/resources.ts';
 import type { ConfigMap } from '../../src/machinery/types.ts';
 import { type ListeningApi, listeningApi } from './listening.ts';
@@ -68,7 +69,7 @@ test('a validating webhook is told all about a write, and its refusal is the cal
     fieldManager: 'me',
     fieldValidation: 'Ignore',
   });
-  assert.is(server.paths[0], '/judge.example.com?timeout=10s');
+  assert.is(server.paths[0], '/judge.example.com?timeout=30s');
 
   const refused = await failureOf(client().update(configMaps, { ...made, data: { k: '2' } }, { namespace }));
   assert.equal(
@@ -214,7 +215,7 @@ test('selectors of namespaces and objects, and rules of scope and subresource, c
   assert.equal(server.paths, []);
   await client().create(configMaps, map('a'), { namespace: 'watched' });
   const marked = await client().create(configMaps, { metadata: { name: 'b', labels: { mark: '' } } }, { namespace });
-  assert.equal(server.paths, ['/ns.example.com?timeout=10s', '/object.example.com?timeout=10s']);
+  assert.equal(server.paths, ['/ns.example.com?timeout=30s', '/object.example.com?timeout=30s']);
   await client().update(configMaps, { ...marked, metadata: { ...marked.metadata, labels: {} } }, { namespace });
   assert.is(server.paths.length, 3, 'a label that goes away does not hide the object');
   await client().delete(validatingConfigurations, 's');
@@ -289,17 +290,40 @@ test('a webhook for everything cannot keep anybody from removing it', async () =
   await create('a');
 });
 
-test('match conditions that nobody can evaluate are refused when they are written', async () => {
+test('match conditions that cannot be evaluated are refused when they are written', async () => {
   const server = await serve();
-  const conditions = { matchConditions: [{ name: 'c', expression: 'true' }] };
+  const conditions = { matchConditions: [{ name: 'c', expression: 'not(an expression' }] };
   const refused = await failureOf(
     client().create(validatingConfigurations, configuration('c', hook(server, 'c.example.com', conditions))),
   );
   assert.is(refused.code, 422);
-  assert.match(
-    refused.message,
-    /webhooks\[0\]\.matchConditions\[0\]\.expression: Invalid value: "true": match conditions are not/,
-  );
+  assert.match(refused.message, /webhooks\[0\]\.matchConditions\[0\]\.expression: Invalid value: "not\(an expression": /);
+});
+
+test('match conditions decide whether a webhook is asked; one that fails counts as its policy says', async () => {
+  const server = await serve();
+  const matchConditions: MatchConditions = {
+    complaint: (expression) => (expression === 'wrong' ? 'is wrong' : undefined),
+    hold(conditions, { target }) {
+      if (target.name === 'trouble') throw new Error('no such key');
+      return conditions.every(({ expression }) => expression === target.name);
+    },
+  };
+  const own = await listeningApi({ matchConditions });
+  const named = (name: string, expression: string, rest: object = {}) =>
+    configuration(name, hook(server, `${name}.example.com`, { matchConditions: [{ name: 'c', expression }], ...rest }));
+  const make = (name: string) => own.api.client().create(configMaps, map(name), { namespace });
+  assert.match((await failureOf(own.api.client().create(validatingConfigurations, named('w', 'wrong')))).message, /is wrong$/);
+  await own.api.client().create(validatingConfigurations, named('v', 'asked'));
+  await make('other');
+  assert.is(server.reviews.length, 0);
+  await make('asked');
+  assert.is(server.reviews.length, 1);
+  assert.match((await failureOf(make('trouble'))).message, /match conditions of webhook "v\.example\.com": no such key$/);
+  await own.api.client().delete(validatingConfigurations, 'v');
+  await own.api.client().create(validatingConfigurations, named('i', 'x', { failurePolicy: 'Ignore' }));
+  await make('trouble');
+  await own.close();
 });
 
 test.run();

@@ -87,6 +87,8 @@ export function hook(server: Pick<HookServer, 'url' | 'caBundle'>, name: string,
     clientConfig: { url: `${server.url}/${name}`, caBundle: server.caBundle },
     rules: [configMapRule],
     sideEffects: 'None',
+    // A machine under load is slow, not silent.
+    timeoutSeconds: 30,
     admissionReviewVersions: ['v1', 'v1beta1'],
     ...rest,
   };

@@ -53,7 +53,7 @@ test('a ready pod behind the service is asked through its node’s agent, under 
   await client().create(validatingConfigurations, configuration('s', hook(server, 's.example.com', { clientConfig })));
   await create('a');
   await create('b');
-  assert.equal(server.paths, ['/judge?timeout=10s', '/judge?timeout=10s']);
+  assert.equal(server.paths, ['/judge?timeout=30s', '/judge?timeout=30s']);
   assert.equal(agents.asked, ['node-2 default/judge-1:8443 pod'], 'one connection serves both');
   server.close();
   await client().delete(validatingConfigurations, 's');
@@ -69,14 +69,14 @@ test('a service that is missing, has nothing ready, or has a certificate for ano
     await client().delete(validatingConfigurations, name);
     return message.replace(`Internal error occurred: failed calling webhook "${name}.example.com": failed to call webhook: `, '');
   };
-  assert.is(await failure('none'), 'Post "https://none.default.svc:443/?timeout=10s": services "none" not found');
+  assert.is(await failure('none'), 'Post "https://none.default.svc:443/?timeout=30s": services "none" not found');
   await service('empty', [endpoint('empty-0', false)]);
   const unready = 'no endpoints available for service "empty"';
-  assert.is(await failure('empty'), `Post "https://empty.default.svc:443/?timeout=10s": ${unready}`);
+  assert.is(await failure('empty'), `Post "https://empty.default.svc:443/?timeout=30s": ${unready}`);
   await service('other', [endpoint('other-0')]);
   agents.ports.set('node-2 default/other-0:8443', server.port);
   const wrong = 'tls: failed to verify certificate: x509: certificate is not valid for other.default.svc';
-  assert.is(await failure('other'), `Post "https://other.default.svc:443/?timeout=10s": ${wrong}`);
+  assert.is(await failure('other'), `Post "https://other.default.svc:443/?timeout=30s": ${wrong}`);
   server.close();
 });
 
