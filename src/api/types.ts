@@ -9,6 +9,7 @@ import type { KindDefinition } from '../machinery/kind.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Pod } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
+import type { FrontProxyFiles } from './aggregation/extension-servers.ts';
 
 /** Who makes a request: by a client certificate (CN is the name, each O a group), a service account's token, or neither. */
 export interface User {
@@ -39,6 +40,8 @@ export interface ApiOptions {
   serviceCidr: string;
   /** Inclusive. */
   nodePortRange: { from: number; to: number };
+  /** Left out: extension API servers are asked without a certificate. */
+  frontProxy?: FrontProxyFiles;
 }
 
 export interface TlsFiles {
@@ -57,6 +60,8 @@ export interface Api {
   listenSocket(path: string, user: User): Promise<void>;
   /** Creates what clients expect to be there (namespaces, the kubernetes service). Run by the leader, idempotent. */
   bootstrap(signal: AbortSignal): Promise<void>;
+  /** Keeps what is known of extension API servers (APIService). Run by the leader; ends by the signal. */
+  runAggregator(signal: AbortSignal): Promise<void>;
   /** Service account tokens are signed with a new key from now on; what the latest older keys have signed stays valid. */
   rotateServiceAccountKeys(signal: AbortSignal): Promise<void>;
   /** Stops listening, ends watches and streams. */

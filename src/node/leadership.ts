@@ -81,7 +81,7 @@ export class Leadership {
           const { apiAddress, apiPort } = decodeRecord<MemberRecord>(record.value);
           return { ip: apiAddress, port: apiPort };
         });
-      const resources = kinds.filter(({ verbs }) => !verbs || verbs.includes('list')).map(resourceOf);
+      const resources = kinds.filter(({ verbs }) => !verbs || verbs.includes('watch')).map(resourceOf);
       const options = {
         apiAddresses,
         rootCertificate,
@@ -96,6 +96,7 @@ export class Leadership {
             signal,
           ),
         ),
+        this.#repeatUntilDone('aggregator', signal, () => api.runAggregator(signal)),
         this.#repeatUntilDone('scheduler', signal, () =>
           startScheduler({ ...common, decisions, logger: logger.child({ part: 'scheduler' }) }, signal),
         ),

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
 import { createApi } from '../../src/api/index.ts';
+import type { ApiOptions } from '../../src/api/types.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { systemRandom } from '../../src/lib/random.ts';
@@ -25,7 +26,7 @@ export interface Ask {
   body?: string | Buffer;
 }
 
-export async function listeningApi() {
+export async function listeningApi(options: Partial<Pick<ApiOptions, 'agents' | 'frontProxy'>> = {}) {
   const store = await MemoryCluster.open();
   const api = createApi({
     store,
@@ -37,6 +38,7 @@ export async function listeningApi() {
     logger: silentLogger,
     serviceCidr: '10.43.0.0/16',
     nodePortRange: { from: 30_000, to: 32_767 },
+    ...options,
   });
   await api.bootstrap(AbortSignal.timeout(10_000));
   const authority = await testAuthority();

@@ -8,13 +8,16 @@ import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { parseFieldSelector } from '../../machinery/selectors.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
+import type { Aggregator } from '../aggregation/aggregator.ts';
 import { type Authorizer, demandAccess, pathDenied } from '../authorization.ts';
 import { impersonated, impersonates } from '../impersonation.ts';
 import type { KindTable } from '../kind-table.ts';
+import { forward } from '../proxy/forward.ts';
 import { methodNotAllowed, unknownResource } from '../registry.ts';
 import type { User } from '../types.ts';
+import type { Upstreams } from '../upstream/upstream.ts';
 import { sendStatus } from './answers.ts';
-import type { Exchange, RequestLine } from './exchange.ts';
+import { type Exchange, type RequestLine, searchOf } from './exchange.ts';
 import type { FixedPaths } from './fixed-paths.ts';
 import { requestSeconds, requestsTotal, watchesOpen } from './metrics.ts';
 import { isTrue } from './negotiation.ts';
@@ -29,6 +32,8 @@ export interface HandlerOptions {
   authorizer: Authorizer;
   resources: ResourceHandler;
   fixed: FixedPaths;
+  aggregator: Aggregator;
+  upstreams: Upstreams;
   clock: Clock;
   logger: Logger;
   closing: AbortSignal;
@@ -85,24 +90,28 @@ export class RequestHandler {
   }
 
   async #serve(exchange: Exchange, user: User, signal: AbortSignal, untimed: () => void): Promise<void> {
-    const { authorizer, resources, fixed, clock } = this.#options;
+    const { authorizer, resources, fixed, aggregator, upstreams, clock } = this.#options;
     const startMs = clock.monotonicMs();
     const asked = this.authorize(exchange, user);
     if (!asked) {
       const attributes = { user, verb: exchange.method.toLowerCase(), path: exchange.path };
       if (!authorizer.decidePath(attributes).allowed) throw pathDenied(attributes);
       if (exchange.method !== 'GET' && exchange.method !== 'HEAD') throw methodNotAllowed();
+      const elsewhere = aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
+      if (elsewhere) return forward(upstreams, exchange, elsewhere, signal);
       if (!(await fixed.serve(exchange))) throw unknownResource();
       return;
     }
     const { route, verb } = asked;
-    const long = verb === 'watch' || route.subresource === 'log';
+    const long = verb === 'watch' || route.subresource === 'log' || route.subresource === 'proxy';
     if (long) untimed();
     const labels = { verb, resource: route.resolved ? route.resource : 'unknown' };
     if (verb === 'watch') watchesOpen.inc({ resource: labels.resource });
     let code = 'ok';
     try {
-      await resources.handle({ exchange, route, verb, user, signal });
+      const elsewhere = route.resolved ? undefined : aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
+      if (elsewhere) await forward(upstreams, exchange, elsewhere, signal);
+      else await resources.handle({ exchange, route, verb, user, signal });
     } catch (error) {
       code = error instanceof StatusError ? String(error.code) : 'error';
       throw error;
