@@ -145,5 +145,5 @@ process.on('message', (change: MembershipChange) => {
     (error: unknown) => process.send?.({ error: errorMessage(error) }),
   );
 });
-process.on('disconnect', () => process.exit(0));
+for (const end of ['disconnect', 'SIGTERM'] as const) process.on(end as 'SIGTERM', () => process.exit(0));
 process.send?.({ error: undefined });
