@@ -24,6 +24,7 @@ const { values: asked } = parseArgs({
 const [objectCount, podCount, watcherCount] = [asked.objects, asked.pods, asked.watchers].map(Number) as [number, number, number];
 const namespace = 'default';
 const value = 'x'.repeat(1024);
+const typed = { apiVersion: 'v1', kind: 'ConfigMap' };
 const lab = new Lab();
 const row = (what: string, figure: string) => console.log(`| ${what} | ${figure} |`);
 const ms = (figure: number) => `${figure.toFixed(figure < 10 ? 2 : 0)} ms`;
@@ -66,7 +67,7 @@ try {
   row('get, one client', latency(await closedLoop(1, 3_000, get)));
   const update = async (number: number) => {
     const data = { value, number: String(number) };
-    await client.update(configMaps, { metadata: { name: 'one-1' }, data }, { namespace });
+    await client.update(configMaps, { ...typed, metadata: { name: 'one-1' }, data }, { namespace });
   };
   row('update, one client', latency(await closedLoop(1, 3_000, update)));
   row('list of 100, one client', latency(await closedLoop(1, 2_000, async () => void (await ask(pathOf('configmaps', 100))))));
@@ -95,7 +96,7 @@ try {
     const all = new Promise<void>((resolve) => {
       arrived = resolve;
     });
-    const object = { metadata: { name: 'fan' }, data: { value, number: String(number) } };
+    const object = { ...typed, metadata: { name: 'fan' }, data: { value, number: String(number) } };
     const startedMs = performance.now();
     if (number === 0) await client.create(configMaps, object, { namespace });
     else await client.update(configMaps, object, { namespace });
