@@ -9,6 +9,8 @@ import { generateIdentity } from '../src/transport/index.ts';
 import type { PeerOptions } from './consensus-peer.ts';
 import type { Contestant } from './contestant.ts';
 
+/** As the launcher starts the daemon. */
+const daemonFlags = ['--max-semi-space-size=2', '--disable-warning=ExperimentalWarning'];
 const peerPort = (index: number) => 23_901 + index;
 const clientPort = (index: number) => 23_911 + index;
 
@@ -61,7 +63,10 @@ export class ConsensusCluster implements Contestant {
 
   async restart(index: number): Promise<void> {
     const file = fileURLToPath(new URL('./consensus-peer.ts', import.meta.url));
-    const peer = fork(file, [JSON.stringify(this.#options[index])], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
+    const peer = fork(file, [JSON.stringify(this.#options[index])], {
+      execArgv: daemonFlags,
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
     this.#peers[index] = peer;
     await answerOf(peer);
   }

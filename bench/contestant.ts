@@ -58,7 +58,8 @@ export async function loaded(contestant: Contestant, durationMs: number): Promis
     (clients[index] as KvClient).put(`/${name}/${number % 5_000}`, value);
   const follower = leader === 0 ? 1 : 0;
   try {
-    await closedLoop(16, 1_000, put('warm'));
+    // Long enough for the compilers of a peer to have seen all of the way of a write.
+    await closedLoop(64, 4_000, put('warm'));
     const get = (index?: number) => async (number: number) => {
       const found = await (clients[index ?? number % clients.length] as KvClient).get(`/warm/${number % 100}`);
       if (found?.length !== value.length) throw new Error('a read did not give what was written');
