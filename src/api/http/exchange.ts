@@ -15,6 +15,9 @@ const gzipLevel = 1;
 
 type Http2Parts = { stream?: { session?: (Http2Session & { socket: Socket }) | undefined; writableLength: number } };
 
+/** Why the signal of a request ends in the end. One for all: its stack would say nothing, and takes time to make. */
+const gone = new Error('the client has gone');
+
 /** The first line of a request, taken apart. */
 export interface RequestLine {
   readonly method: string;
@@ -50,7 +53,7 @@ export class Exchange implements RequestLine {
     this.method = method;
     this.path = path;
     this.query = query;
-    response.on('close', () => this.#abort.abort(new Error('the client has gone')));
+    response.on('close', () => this.#abort.abort(gone));
     // A connection that breaks is told by 'close'; without a listener it would be an uncaught error.
     response.on('error', () => this.#abort.abort(new Error('the connection broke')));
     request.on('error', () => this.#abort.abort(new Error('the connection broke')));

@@ -49,20 +49,40 @@ export interface AuthorizedRoute {
 
 export class RequestHandler {
   readonly #options: HandlerOptions;
+  /** Requests under way. Composite signals would do the same, but cost more than the rest of this class. */
+  readonly #open = new Set<AbortController>();
 
   constructor(options: HandlerOptions) {
+    const { closing } = options;
     this.#options = options;
+    closing.addEventListener('abort', () => {
+      for (const request of this.#open) request.abort(closing.reason);
+    });
   }
 
   /** Answers in any case; never rejects. */
   async handle(exchange: Exchange, authenticate: Authenticate): Promise<void> {
-    const timeout = new AbortController();
-    const timer = this.#options.clock.setTimer(requestTimeoutMs, () => timeout.abort(timedOut()));
+    const { clock, closing } = this.#options;
+    const request = new AbortController();
+    const { signal } = request;
+    let late: StatusError | undefined;
+    const timer = clock.setTimer(requestTimeoutMs, () => {
+      late = timedOut();
+      request.abort(late);
+    });
+    // What is asked may go on after this call, as a watch does: it ends with the exchange.
+    const onGone = () => {
+      this.#open.delete(request);
+      request.abort(exchange.signal.reason);
+    };
+    this.#open.add(request);
+    exchange.signal.addEventListener('abort', onGone, { once: true });
+    if (exchange.signal.aborted) onGone();
+    if (closing.aborted) request.abort(closing.reason);
     try {
-      const signal = AbortSignal.any([exchange.signal, timeout.signal, this.#options.closing]);
       await this.#serve(exchange, await this.identify(exchange.request, authenticate, signal), signal, () => timer.cancel());
     } catch (error) {
-      await this.#fail(exchange, timeout.signal.aborted ? timeout.signal.reason : error);
+      await this.#fail(exchange, late ?? error);
     } finally {
       timer.cancel();
     }
