@@ -69,7 +69,7 @@ const cluster = new ReplicatedStore({
   random: systemRandom,
 });
 store.onDurable((position) => peer.setDurable(position));
-await peer.call('start', { members: options.members, bootstrap: options.bootstrap });
+await peer.call('start', { members: options.members, bootstrap: options.bootstrap, expectsLog: false });
 
 const server = http2.createServer({ settings: { maxConcurrentStreams: 1_000 } });
 server.on('stream', (stream, headers) => {
