@@ -4,11 +4,14 @@ import type { LogLevel } from '../lib/logger.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
 import type { StateHash } from '../store/types.ts';
 import type { PeerAddress } from '../transport/types.ts';
+import type { LogPlace } from './cluster-records.ts';
 import type { StateJudgement } from './state-exchange.ts';
 
 /** A machine of the cluster, as far as the peer thread needs to know it. */
 export interface Member extends PeerAddress {
   nodeName: string;
+  /** See LogPlace: whether it holds the log. */
+  log?: LogPlace;
 }
 
 /** What the peer thread is started with. */
