@@ -5,10 +5,12 @@ import { AdmissionChain, standardPlugins } from './admission/index.ts';
 import { Authenticator, systemUser } from './authentication.ts';
 import { bootstrapCluster } from './bootstrap.ts';
 import { Discovery } from './http/discovery.ts';
+import { Exchange } from './http/exchange.ts';
 import { FixedPaths } from './http/fixed-paths.ts';
 import { RequestHandler } from './http/handler.ts';
 import { ResourceHandler } from './http/resource-handler.ts';
 import { Listeners } from './http/server.ts';
+import { handleUpgrade } from './http/upgrades.ts';
 import { KindTable } from './kind-table.ts';
 import { LocalClient } from './local-client.ts';
 import { rbacAuthorizer } from './rbac/authorizer.ts';
@@ -18,6 +20,8 @@ import { ServiceClaims } from './service-claims.ts';
 import { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
 import { SigningKeys } from './tokens/signing-keys.ts';
 import type { Api, ApiOptions } from './types.ts';
+
+export { createRelay } from './relay/relay.ts';
 
 /** Throws ApiError 'BadCidr' or 'DuplicateKind' for options that cannot work. */
 export function createApi(options: ApiOptions): Api {
@@ -36,10 +40,14 @@ export function createApi(options: ApiOptions): Api {
   const resources = new ResourceHandler({ registry, agents, logger, closing });
   const fixed = new FixedPaths({ store, table, discovery: new Discovery(table), keys });
   const handler = new RequestHandler({ table, authorizer, resources, fixed, clock, logger, closing });
+  const authenticator = new Authenticator(tokens);
+  const upgrades = { handler, registry, agents, logger, closing };
   const listeners = new Listeners({
-    handler,
-    authenticator: new Authenticator(tokens),
-    upgrades: { handler, registry, agents, logger, closing },
+    service: {
+      userOf: (request, socket, signal) => authenticator.userOf(request, socket, signal),
+      request: (request, response, authenticate) => void handler.handle(new Exchange(request, response), authenticate),
+      upgrade: (upgrade, authenticate) => void handleUpgrade(upgrades, upgrade, authenticate),
+    },
     logger,
   });
   const client = (user = systemUser) => new LocalClient(registry, authorizer, user);
@@ -47,6 +55,7 @@ export function createApi(options: ApiOptions): Api {
     client,
     listen: (listen) => listeners.listenTls(listen),
     listenSocket: (path, user) => listeners.listenSocket(path, user),
+    listenMembers: (path) => listeners.listenMembers(path),
     async bootstrap(signal) {
       await keys.ensure(signal);
       await bootstrapCluster(client(), claims.apiAddress, signal);

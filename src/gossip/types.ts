@@ -38,6 +38,16 @@ export interface Heartbeat {
   leaseMs?: number;
   /** The median time of the latest writes of the sender's log. */
   syncMs?: number;
+  /** The sender's view of consensus; a machine without a log sends none. */
+  quorum?: QuorumNews;
+}
+
+export interface QuorumNews {
+  /** Whether the sender votes. */
+  votes: boolean;
+  term: number;
+  /** Whom the sender follows in this term, or itself. */
+  leader?: string;
 }
 
 export type Verdict = 'alive' | 'suspect' | 'dead';

@@ -13,6 +13,10 @@ export type NodeErrorCode =
   | 'AgentUnavailable'
   /** The store gave back other bytes than were written, and nobody else has them. */
   | 'StateDamaged'
+  /** Nobody that holds the log and the state can be reached. */
+  | 'NoVoter'
+  /** This machine is not to hold the log, but to work through those that do. */
+  | 'BecomesClient'
   | 'Stopped';
 
 export class NodeError extends KontikiError<NodeErrorCode> {}
