@@ -31,7 +31,7 @@ const suites: Suite[] = [
   ...['host', 'images', 'network', 'agent'].map((name) => uvu(name)),
   uvu('recovery'),
   uvu('cluster', 15),
-  uvu('membership', 4),
+  uvu('membership', 6),
   uvu('protection'),
   uvu('chaos', 15),
 ];

@@ -10,19 +10,11 @@ import { agentOptions } from './agent-options.ts';
 import { AgentProcess } from './agent-process.ts';
 import { clientRoutes } from './client-routes.ts';
 import { ClusterDoor } from './cluster-door.ts';
-import type { ClusterFacts, MemberNews } from './cluster-routes.ts';
 import type { MemberRecord } from './cluster-records.ts';
+import type { ClusterFacts, MemberNews } from './cluster-routes.ts';
 import { pathsOf } from './config.ts';
 import { ControlServer } from './control-server.ts';
-import {
-  agentUser,
-  commonPeerOptions,
-  type Daemon,
-  type DaemonOptions,
-  keepKubeconfig,
-  servingCertificate,
-  watchStanding,
-} from './daemon.ts';
+import { commonPeerOptions, type Daemon, type DaemonOptions, watchStanding } from './daemon.ts';
 import { depart } from './departure.ts';
 import { readIfExists, writeDurably } from './durable-file.ts';
 import { NodeError } from './errors.ts';
@@ -32,6 +24,7 @@ import { releaseLock } from './machine-lock.ts';
 import { MemberFeed } from './member-feed.ts';
 import type { Member } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
+import { agentUser, keepKubeconfig, servingCertificate } from './serving.ts';
 
 const retryMs = 500;
 const farewellMs = 2_000;

@@ -11,7 +11,6 @@ import { adminKubeconfig } from './pki.ts';
 
 const passedOn = [
   'GET /members',
-  'POST /members/promote',
   'POST /members/demote',
   'POST /members/add',
   'GET /tokens',
@@ -47,6 +46,10 @@ export function clientRoutes({ config, door, peer, agent, members, clock }: Clie
         servedBy: nameOf(by),
         consensus: { role: 'client', term, leader: leader ?? null },
       };
+    },
+    'POST /members/promote': (body, signal) => {
+      const own = (body as { name?: string }).name === config.nodeName;
+      return door.call('POST', '/members/promote', { ...(body as object), impatient: own }, signal);
     },
     'POST /members/remove': (body, signal) => {
       const { name } = body as { name?: string };

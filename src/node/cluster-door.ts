@@ -3,7 +3,7 @@
  * Which machine that is, and what happens when it is lost, is the peer thread's matter (voter-door.ts).
  */
 import { once } from 'node:events';
-import { request, type IncomingMessage } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import type { LogPlace, MemberRecord } from './cluster-records.ts';
 import type { ClusterFacts } from './cluster-routes.ts';

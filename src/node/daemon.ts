@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { createApi } from '../api/index.ts';
 import { kinds } from '../api/kinds/index.ts';
-import type { Api, User } from '../api/types.ts';
+import type { Api } from '../api/types.ts';
 import type { ConsensusStatus } from '../consensus/types.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
@@ -13,8 +13,8 @@ import { StreamConnector } from './agent-connector.ts';
 import { agentOptions } from './agent-options.ts';
 import { AgentProcess } from './agent-process.ts';
 import { announceAway, announceBack, awayUntilMs } from './away.ts';
-import { type AuthorityRecord, type MemberRecord, memberPrefix, type SettingsRecord } from './cluster-records.ts';
 import { ClusterDoor } from './cluster-door.ts';
+import { type MemberRecord, memberPrefix } from './cluster-records.ts';
 import { clusterRoutes, membersOf } from './cluster-routes.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
@@ -34,10 +34,10 @@ import { MemberAsks } from './member-asks.ts';
 import { memberRoutes } from './member-routes.ts';
 import type { Member, PeerThreadOptions } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
-import { adminKubeconfig, issueCertificate } from './pki.ts';
 import { PlaceWatch } from './place-watch.ts';
 import { SnapshotSource } from './recovery/backup.ts';
 import { finishStaging } from './recovery/staging.ts';
+import { openApi } from './serving.ts';
 import { StandingWatch } from './standing-watch.ts';
 import { StateGuard } from './state-guard.ts';
 
@@ -61,8 +61,6 @@ export interface Daemon {
   /** Not `openly`: nobody is told, for whoever stops it has done that. */
   stop(openly?: boolean): Promise<void>;
 }
-
-const serverCertificateDays = 365;
 
 /**
  * The daemon of a machine that holds the log and the state. Resolves when the API answers and the agent is started. Throws NodeError
@@ -372,61 +370,6 @@ function followMembers(store: Store, peer: PeerThread, paths: NodePaths): void {
     tell();
   };
   follow();
-}
-
-async function openApi(context: {
-  api: Api;
-  config: NodeConfig;
-  settings: SettingsRecord;
-  authority: AuthorityRecord;
-  paths: NodePaths;
-  clock: Clock;
-}): Promise<void> {
-  const { api, config, authority, paths, clock } = context;
-  const server = await servingCertificate(context);
-  await api.listen({ host: config.api.address, port: config.api.port, tls: { ca: authority.cert, ...server } });
-  await api.listenSocket(paths.apiSocket, agentUser(config));
-  await api.listenMembers(paths.doorSocket);
-  await keepKubeconfig(config, authority, paths, clock);
-}
-
-export function agentUser({ nodeName }: NodeConfig): User {
-  return { name: `system:node:${nodeName}`, groups: ['system:nodes', 'system:authenticated'] };
-}
-
-/** A new one at each start: names and addresses may have changed. */
-export function servingCertificate(context: {
-  config: NodeConfig;
-  settings: SettingsRecord;
-  authority: AuthorityRecord;
-  clock: Clock;
-}) {
-  const { config, settings, authority, clock } = context;
-  const base = settings.serviceCidr.split('/')[0]?.split('.') ?? [];
-  const serviceIp = [...base.slice(0, 3), '1'].join('.');
-  return issueCertificate(
-    authority,
-    {
-      commonName: config.nodeName,
-      organizations: [],
-      usage: 'server',
-      names: [
-        ...['localhost', '127.0.0.1', config.nodeName, config.nodeIp, serviceIp],
-        ...['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'],
-        ...config.api.extraNames,
-      ],
-      days: serverCertificateDays,
-    },
-    clock,
-  );
-}
-
-/** For whoever administers on this machine. */
-export async function keepKubeconfig(config: NodeConfig, authority: AuthorityRecord, paths: NodePaths, clock: Clock): Promise<void> {
-  const ownUrl = `https://${config.nodeIp}:${config.api.port}`;
-  if (!readIfExists(paths.kubeconfig)?.includes(`${ownUrl}\n`)) {
-    writeDurably(paths.kubeconfig, await adminKubeconfig(authority, ownUrl, clock));
-  }
 }
 
 /** Whether this peer still belongs to its cluster. */

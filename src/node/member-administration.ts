@@ -101,8 +101,11 @@ export class MemberAdministration {
     return `${name} is no longer a member; its Node is deleted and its pods move`;
   }
 
-  /** Makes a machine vote. Throws NodeError 'NoSuchMember' or 'MemberRefused'. */
-  async promote(name: string, signal: AbortSignal): Promise<string> {
+  /**
+   * Makes a machine vote. Throws NodeError 'NoSuchMember' or 'MemberRefused'. Not `patient`: only records it, for a client that asks
+   * about itself and will not be there to hear more.
+   */
+  async promote(name: string, signal: AbortSignal, patient = true): Promise<string> {
     await this.#confirm(signal);
     const member = this.#mustFind(name);
     const view = await this.#view();
@@ -118,6 +121,7 @@ export class MemberAdministration {
       }
     }
     await this.#want(member.id, 'voter', signal);
+    if (!patient) return `${name} is to vote, and begins again to hold the log; see: kontiki members`;
     const votes = async () => (await this.#options.status()).membership.voters.includes(member.id);
     await this.#until(`${name} is to vote`, signal, votes);
     const count = (await this.#options.status()).membership.voters.length;
@@ -131,6 +135,8 @@ export class MemberAdministration {
     const member = this.#mustFind(name);
     this.#refuse('demoting', name, outlookWithout(await this.#view(), member.id), force);
     await this.#want(member.id, 'client', signal);
+    if (member.id === this.#options.ownId)
+      return `${name} is to vote no longer, and begins again as a client; see: kontiki members`;
     await this.#until(`${name} is to vote no longer`, signal, async () => {
       const { voters, votersOutgoing, learners } = (await this.#options.status()).membership;
       if ([...voters, ...votersOutgoing].includes(member.id)) return false;

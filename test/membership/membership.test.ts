@@ -60,44 +60,44 @@ test.before(async () => {
   identity = { id: lab.state.id, dir: lab.dir };
 });
 
-test('four machines have three voters and one that follows, and every peer tells the same', async () => {
+test('four machines have three voters and a client, and every peer tells the same', async () => {
   const found = await membersWhen('three voters', (by) => Object.values(by).filter(votes).length === 3);
-  assert.is(found.filter(({ role }) => role === 'learner').length, 1);
+  assert.is(found.filter(({ role }) => role === 'client').length, 1);
   assert.ok(
-    found.every(({ verdict, incarnation, addresses }) => verdict === 'alive' && incarnation === 1 && addresses.length > 0),
+    found.every(({ verdict, incarnation, addresses }) => verdict === 'alive' && (incarnation ?? 0) > 0 && addresses.length > 0),
   );
   for (const peer of [2, 3, 4]) {
     const same = await lab.eventually(`the lags as peer ${peer} sees them`, async () => {
       const seen = await members(peer);
-      return seen.every(({ lag }) => lag !== null && lag < 100) ? seen : undefined;
+      return seen.every(({ role, lag }) => role === 'client' || (lag !== null && lag < 100)) ? seen : undefined;
     });
     assert.equal(votersOf(same), votersOf(found));
   }
   assert.match(await ok(2, 'members'), /^NAME +ROLE +VERDICT/);
 });
 
-test('a voter that dies gives its place to the learner, and comes back as one', async () => {
+test('a voter that dies gives its place to the client, and comes back as one', async () => {
   const before = await members(1);
   const dead = aFollower(before, [1]);
-  const learner = before.find(({ role }) => role === 'learner')?.name ?? '';
+  const client = before.find(({ role }) => role === 'client')?.name ?? '';
   await lab.kontiki('dev', 'kill', String(dead));
-  const after = await membersWhen(`${learner} in the place of peer-${dead}`, (by) => by[`peer-${dead}`]?.role === 'learner');
-  assert.ok(votersOf(after).includes(learner));
+  const after = await membersWhen(`${client} in the place of peer-${dead}`, (by) => by[`peer-${dead}`]?.role === 'client');
+  assert.ok(votersOf(after).includes(client));
   assert.is(votersOf(after).length, 3);
   await lab.kontiki('dev', 'start', String(dead));
   const back = await membersWhen('the dead one alive', (by) => by[`peer-${dead}`]?.verdict === 'alive');
-  assert.is(back.find(({ name }) => name === `peer-${dead}`)?.incarnation, 2);
+  assert.ok((back.find(({ name }) => name === `peer-${dead}`)?.incarnation ?? 0) > 1);
   assert.equal(votersOf(back), votersOf(after));
 });
 
 test('demote and promote move the vote, also that of the leader', async () => {
   const before = await members(1);
   const leader = leaderName(before) ?? '';
-  const asked = Number(before.find(({ role }) => role === 'learner')?.name.replace('peer-', ''));
+  const asked = Number(before.find(({ role }) => role === 'voter')?.name.replace('peer-', ''));
   assert.match(await ok(asked, 'member', 'demote', leader), /no longer votes/);
-  const demoted = await membersWhen(`${leader} a learner`, (by) => by[leader]?.role === 'learner', asked);
-  assert.is(demoted.find(({ name }) => name === leader)?.wanted, 'learner');
-  assert.is(votersOf(demoted).length, 3, 'the learner took its place first');
+  const demoted = await membersWhen(`${leader} a client`, (by) => by[leader]?.role === 'client', asked);
+  assert.is(demoted.find(({ name }) => name === leader)?.wanted, 'client');
+  assert.is(votersOf(demoted).length, 3, 'the client took its place first');
   assert.match(await ok(asked, 'member', 'promote', leader), /votes; 4 voters survive no more failures than 3/);
   assert.is(votersOf(await members(asked)).length, 4);
 });

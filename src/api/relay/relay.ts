@@ -29,7 +29,17 @@ const idleMs = 60_000;
 
 /** Of one connection, not of the message: RFC 9110, 7.6.1. The user's name comes from nobody but us. */
 const ownHeaders = new Set([
-  ...['connection', 'keep-alive', 'proxy-connection', 'te', 'trailer', 'transfer-encoding', 'upgrade', 'http2-settings', 'expect'],
+  ...[
+    'connection',
+    'keep-alive',
+    'proxy-connection',
+    'te',
+    'trailer',
+    'transfer-encoding',
+    'upgrade',
+    'http2-settings',
+    'expect',
+  ],
   memberUserHeader,
 ]);
 
