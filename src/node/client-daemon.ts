@@ -73,7 +73,8 @@ export async function startClient({ config, identity, join, onFatal, onRemoved, 
     incarnation,
     log: 'none',
   };
-  if (join) peer.hintAddress(multiaddrOf(join.address));
+  const hint = join && multiaddrOf(join.address);
+  if (hint && !self.addresses.includes(hint)) peer.hintAddress(hint);
   await peer.call('start', { members, bootstrap: false });
 
   const relay = createRelay({

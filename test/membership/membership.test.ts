@@ -1,5 +1,6 @@
 /** Administration of the members on a real cluster: voters, removal, a machine that lost its data, addresses that all change. */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { peerPort } from '../../src/cli/lab/state.ts';
@@ -98,6 +99,10 @@ test('demote and promote move the vote, also that of the leader', async () => {
   const demoted = await membersWhen(`${leader} a client`, (by) => by[leader]?.role === 'client', asked);
   assert.is(demoted.find(({ name }) => name === leader)?.wanted, 'client');
   assert.is(votersOf(demoted).length, 3, 'the client took its place first');
+  const data = `${lab.dir}/${leader}/data`;
+  await lab.eventually('that it has dropped its log and its state', async () =>
+    existsSync(`${data}/raft`) || existsSync(`${data}/store`) ? undefined : true,
+  );
   assert.match(await ok(asked, 'member', 'promote', leader), /votes; 4 voters survive no more failures than 3/);
   assert.is(votersOf(await members(asked)).length, 4);
 });
