@@ -118,8 +118,11 @@ function departure(
 ): MembershipStep | undefined {
   const { id, membership } = view.status;
   const { voters } = membership;
-  // Somebody is on the way to take the place.
-  const coming = [...holders].some((peer) => !voters.includes(peer) && isReachable(view, peer));
+  // Somebody is on the way to take the place. It begins anew for that: the log hears nothing of it meanwhile.
+  const coming = [...holders].some((peer) => {
+    const record = view.recorded.get(peer);
+    return !voters.includes(peer) && record?.log !== undefined && record.deadForMs === undefined;
+  });
   if (coming && holding.length < oddAtMost(holders.size)) return undefined;
   // A dead voter without a replacement stays while its place counts: fewer voters would not survive more failures.
   const enough = Math.max(target, holding.length % 2 === 0 ? holding.length + 1 : holding.length);

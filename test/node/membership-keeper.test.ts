@@ -132,6 +132,8 @@ const table: [string, string, string][] = [
 
   ['a machine that is to go waits for a client', 'a b cG {d}', 'called d'],
   ['until it votes', 'a b cG (d-)', 'nothing'],
+  ['also while it begins anew', 'a b cG (d0x)', 'nothing'],
+  ['but not when it is dead', 'a b cG (d0!)', 'remove d'],
   ['who is wanted as client stops voting', 'a b cC', 'remove c'],
   ['and drops its log', 'a b [cC]', 'dismissed c'],
   ['so does a learner', 'a b (cC) (d)', 'remove c'],
