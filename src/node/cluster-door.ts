@@ -11,7 +11,7 @@ import { NodeError } from './errors.ts';
 import { type DoorService, takenByte } from './voter-door.ts';
 
 /** Longer than a command of the administrator may take. */
-const callMs = 60_000;
+const callMs = 100_000;
 
 export class ClusterDoor {
   readonly #streamsSocket: string;

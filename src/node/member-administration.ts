@@ -26,8 +26,8 @@ import { decodeAnswer, encodeQuestion, type ProgressAnswer } from './member-asks
 import { isReachable, type MembershipView, outlookWith, outlookWithout, type QuorumOutlook } from './membership-keeper.ts';
 import { recordedMembers } from './membership-task.ts';
 
-/** Until the leader has done it. */
-const patienceMs = 40_000;
+/** Until the leader has done it; a machine that begins to hold the log, or stops, starts anew for that. */
+const patienceMs = 80_000;
 const pollMs = 100;
 
 export interface MemberView {
