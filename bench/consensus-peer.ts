@@ -38,6 +38,7 @@ const peer = new PeerThread(
   {
     ...{ id, privateKey: options.privateKey, incarnation: 1, nodeName: options.name, nodeIp: '127.0.0.1' },
     ...{ peerPort: options.peerPort, raftDir: join(dir, 'raft'), durable: store.durable(), logLevel: 'warn' as const },
+    doorSockets: { 'door-api': join(dir, 'api.sock'), 'door-control': join(dir, 'control.sock') },
     ...{ agentSocket: join(dir, 'agent.sock'), streamsSocket: join(dir, 'streams.sock'), leaseSocket: join(dir, 'lease.sock') },
   },
   store,

@@ -54,8 +54,8 @@ function tokenAmongProtocols({ headers }: IncomingMessage): string | undefined {
   return Buffer.from(encoded.slice(tokenProtocolPrefix.length), 'base64url').toString('utf8') || undefined;
 }
 
-/** StatusError 401 for a certificate that is not ours. */
-function userOfConnection(socket: Socket): User {
+/** By certificate, or anonymous. StatusError 401 for a certificate that is not ours. */
+export function userOfConnection(socket: Socket): User {
   let user = users.get(socket);
   if (!user) {
     user = identify(socket);

@@ -6,10 +6,12 @@ import { Aggregator } from './aggregation/aggregator.ts';
 import { Authenticator, systemUser } from './authentication.ts';
 import { bootstrapCluster } from './bootstrap.ts';
 import { Discovery } from './http/discovery.ts';
+import { Exchange } from './http/exchange.ts';
 import { FixedPaths } from './http/fixed-paths.ts';
 import { RequestHandler } from './http/handler.ts';
 import { ResourceHandler } from './http/resource-handler.ts';
 import { Listeners } from './http/server.ts';
+import { handleUpgrade } from './http/upgrades.ts';
 import { KindTable } from './kind-table.ts';
 import { LocalClient } from './local-client.ts';
 import { rbacAuthorizer } from './rbac/authorizer.ts';
@@ -22,6 +24,8 @@ import { SigningKeys } from './tokens/signing-keys.ts';
 import type { Api, ApiOptions } from './types.ts';
 import { Upstreams } from './upstream/upstream.ts';
 import { createWebhooks } from './webhooks/index.ts';
+
+export { createRelay } from './relay/relay.ts';
 
 /** Throws ApiError 'BadCidr' or 'DuplicateKind' for options that cannot work. */
 export function createApi(options: ApiOptions): Api {
@@ -47,10 +51,14 @@ export function createApi(options: ApiOptions): Api {
   });
   const fixed = new FixedPaths({ store, table, discovery: new Discovery(table, aggregator), keys, aggregator });
   const handler = new RequestHandler({ table, authorizer, resources, fixed, aggregator, upstreams, clock, logger, closing });
+  const authenticator = new Authenticator(tokens);
+  const upgrades = { handler, registry, agents, upstreams, aggregator, logger, closing };
   const listeners = new Listeners({
-    handler,
-    authenticator: new Authenticator(tokens),
-    upgrades: { handler, registry, agents, upstreams, aggregator, logger, closing },
+    service: {
+      userOf: (request, socket, signal) => authenticator.userOf(request, socket, signal),
+      request: (request, response, authenticate) => void handler.handle(new Exchange(request, response), authenticate),
+      upgrade: (upgrade, authenticate) => void handleUpgrade(upgrades, upgrade, authenticate),
+    },
     logger,
   });
   const client = (user = systemUser) => new LocalClient(registry, authorizer, user);
@@ -58,6 +66,7 @@ export function createApi(options: ApiOptions): Api {
     client,
     listen: (listen) => listeners.listenTls(listen),
     listenSocket: (path, user) => listeners.listenSocket(path, user),
+    listenMembers: (path) => listeners.listenMembers(path),
     async bootstrap(signal) {
       await keys.ensure(signal);
       await bootstrapCluster(client(), claims.apiAddress, signal);

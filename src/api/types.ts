@@ -1,5 +1,6 @@
 /** The seams of the API endpoint: what it needs from the node that runs it, and how its parts meet. */
 import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
@@ -58,6 +59,8 @@ export interface Api {
   listen(options: { host: string; port: number; tls: TlsFiles }): Promise<number>;
   /** Plain HTTP/1.1 on a Unix socket (mode 0600); every request is by `user`. */
   listenSocket(path: string, user: User): Promise<void>;
+  /** Plain HTTP/1.1 on a Unix socket (mode 0600) for what the relays of other members pass on: they are trusted to name the user. */
+  listenMembers(path: string): Promise<void>;
   /** Creates what clients expect to be there (namespaces, the kubernetes service). Run by the leader, idempotent. */
   bootstrap(signal: AbortSignal): Promise<void>;
   /** Keeps what is known of extension API servers (APIService). Run by the leader; ends by the signal. */
@@ -66,6 +69,15 @@ export interface Api {
   rotateServiceAccountKeys(signal: AbortSignal): Promise<void>;
   /** Stops listening, ends watches and streams. */
   close(): Promise<void>;
+}
+
+/** The endpoint of a machine that holds no state: it knows who asks, and lets another machine answer. */
+export interface Relay extends Pick<Api, 'listen' | 'listenSocket' | 'close'> {}
+
+export interface RelayOptions {
+  /** A byte stream to the API of a machine that holds the state. Rejects when there is none; nothing was sent then. */
+  connect(signal: AbortSignal): Promise<Socket>;
+  logger: Logger;
 }
 
 /**

@@ -182,8 +182,8 @@ async function status({ dir, output }: DirOption & { output?: string }): Promise
   }
 }
 
-function roleOf(role: string): 'leader' | 'follower' | 'learner' {
-  return role === 'leader' || role === 'learner' ? role : 'follower';
+function roleOf(role: string): 'leader' | 'follower' | 'learner' | 'client' {
+  return role === 'leader' || role === 'learner' || role === 'client' ? role : 'follower';
 }
 
 /** The agent is killed too: kill -9 of a machine's software, its containers go on. */

@@ -51,7 +51,7 @@ async function up(options: { config?: string; join?: string; token?: string }): 
     throw new CliError('Usage', '--token needs --join: the address of a peer of the cluster');
   }
   const config = loadConfig(options.config);
-  const { startDaemon } = await import('../node/daemon.ts');
+  const { startDaemon } = await import('../node/machine.ts');
   const logger = createLogger('node', config.log.level);
   const daemon = await startDaemon({
     config,

@@ -7,7 +7,7 @@ import { CliError } from './errors.ts';
 import { print, socketOf, withConfig } from './machine-commands.ts';
 
 /** The daemon gives up sooner, and says why. */
-const changeTimeoutMs = 60_000;
+const changeTimeoutMs = 100_000;
 
 interface ConfigOption {
   config?: string;

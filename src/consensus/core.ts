@@ -16,7 +16,7 @@ import type { Message } from './messages.ts';
 import { Protocol } from './protocol.ts';
 import { DiskDebts, type HardState, Output, type Ready } from './ready.ts';
 import type { Leadership } from './replication.ts';
-import type { Entry, Membership, MembershipChange, PeerId, Role, SnapshotMeta } from './types.ts';
+import type { Entry, Forgotten, Membership, MembershipChange, PeerId, Role, SnapshotMeta } from './types.ts';
 
 /** What a peer finds on its disk when it starts. `entries` follow `base` without gaps. */
 export interface LogState {
@@ -43,6 +43,11 @@ export interface CoreOptions {
   committedBytesMax: number;
   /** A log that weighs this is full: a leader refuses proposals, a follower takes no more appends, until it is compacted. */
   fullBytes: number;
+  /**
+   * For a peer that once dropped its log (see `Forgotten`): until its log reaches this index again, it gives no vote and does not
+   * stand. Default 0.
+   */
+  muteBefore?: number;
 }
 
 /** Where a proposal stands in the log. It is committed when an entry with this index and this term is. */
@@ -64,13 +69,14 @@ export class RaftCore {
 
   constructor(options: CoreOptions) {
     const { id, state, applied, random, electionTicks, heartbeatTicks, maxInflight, appendBytesMax, fullBytes } = options;
+    const { muteBefore = 0 } = options;
     const { hardState, base, entries } = state;
     this.id = id;
     this.#options = options;
     this.#log = new LogView(base, entries, hardState.commit, applied);
     const members = new MembershipHistory(base.index, base.membership);
     members.record(entries);
-    const limits = { electionTicks, heartbeatTicks, maxInflight, appendBytesMax, fullBytes };
+    const limits = { electionTicks, heartbeatTicks, maxInflight, appendBytesMax, fullBytes, muteBefore };
     this.#protocol = new Protocol({
       id,
       term: hardState.term,
@@ -255,4 +261,9 @@ export function bootstrapState(id: PeerId): LogState {
 export function emptyState(): LogState {
   const membership = { voters: [], votersOutgoing: [], learners: [] };
   return { hardState: { term: 0, vote: undefined, commit: 0 }, base: { index: 0, term: 0, membership }, entries: [] };
+}
+
+/** The log of a peer that has dropped what it had: empty, but in its old term, with its vote in it spent. */
+export function forgottenState(id: PeerId, { term }: Forgotten): LogState {
+  return { ...emptyState(), hardState: { term, vote: id, commit: 0 } };
 }

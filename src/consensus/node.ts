@@ -11,7 +11,7 @@ import { errorMessage } from '../lib/errors.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
 import { Applier } from './applier.ts';
-import { bootstrapState, emptyState, RaftCore } from './core.ts';
+import { bootstrapState, emptyState, forgottenState, RaftCore } from './core.ts';
 import { ConsensusError } from './errors.ts';
 import { decodeFrame, type LeaderRequest, type WireMessage } from './frames.ts';
 import { LeaderRequests } from './leader-requests.ts';
@@ -24,6 +24,7 @@ import type {
   Consensus,
   ConsensusNetwork,
   ConsensusStatus,
+  Forgotten,
   MembershipChange,
   PeerId,
   SnapshotMeta,
@@ -36,6 +37,8 @@ export interface ConsensusNodeOptions {
   bootstrap: boolean;
   /** This peer has begun a log before: without one it does not start. */
   expectsLog?: boolean;
+  /** This peer has dropped a log before. Has no effect any more once the log is that long again. */
+  forgotten?: Forgotten | undefined;
   /** Opened; the caller closes it after `stop`. */
   storage: LogStorage;
   network: ConsensusNetwork;
@@ -167,7 +170,9 @@ export class ConsensusNode implements Consensus {
     let stored = await storage.load();
     if (!stored) {
       if (expectsLog) throw new ConsensusError('LogMissing', 'the log of this peer is gone, and with it what it has promised');
-      stored = { ...(bootstrap ? bootstrapState(id) : emptyState()), restoring: undefined };
+      const { forgotten } = this.#options;
+      const first = forgotten ? forgottenState(id, forgotten) : bootstrap ? bootstrapState(id) : emptyState();
+      stored = { ...first, restoring: undefined };
       await storage.write({ hardState: stored.hardState, entries: stored.entries });
     }
     const durable = stateMachine.durable();
@@ -198,6 +203,7 @@ export class ConsensusNode implements Consensus {
       unappliedBytesMax,
       committedBytesMax,
       fullBytes,
+      muteBefore: this.#options.forgotten?.index ?? 0,
     };
     this.#core = new RaftCore({ id, state: stored, applied: durable.index, random, ...limits });
     this.#state = 'running';

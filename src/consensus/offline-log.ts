@@ -1,6 +1,6 @@
 /**
- * Logs of peers that do not run: what one holds, and a fresh log for a peer that goes on alone from a known state. Used only by
- * recovery, with the daemon stopped.
+ * Logs of peers that do not run: what one holds, and a fresh log for a peer that goes on alone from a known state. Used by recovery,
+ * with the daemon stopped, and before a log is dropped.
  */
 import { assert } from '../lib/assert.ts';
 import { ConsensusError } from './errors.ts';
@@ -59,6 +59,16 @@ export async function readOfflineLog(folder: string, applied: { index: number; t
     last: { index, term },
     membership: members.current,
   };
+}
+
+/** The highest term that the peer of this log has seen; 0 when nothing was ever written. */
+export async function readTerm(folder: string): Promise<number> {
+  const storage = await LevelLogStorage.open(folder);
+  try {
+    return (await storage.load())?.hardState.term ?? 0;
+  } finally {
+    await storage.close();
+  }
 }
 
 export interface FreshLog {

@@ -36,6 +36,8 @@ export interface ProtocolOptions {
   appendBytesMax: number;
   /** A follower whose log weighs this takes no more. */
   fullBytes: number;
+  /** While its log ends before this index, this peer gives no vote and does not stand: it once dropped a log. */
+  muteBefore: number;
 }
 
 export class Protocol {
@@ -92,7 +94,13 @@ export class Protocol {
    * only one up to date (dissertation 4.2.2).
    */
   get mayLead(): boolean {
+    if (this.#isMute) return false;
     return isVoter(this.members.current, this.id) || isVoter(this.members.at(this.#log.commit), this.id);
+  }
+
+  /** Its log is not yet what it was when it was dropped: nobody may count on its votes until then. */
+  get #isMute(): boolean {
+    return this.#log.lastIndex < this.#options.muteBefore;
   }
 
   tick(): void {
@@ -263,7 +271,7 @@ export class Protocol {
   }
 
   #onVoteRequest({ type, from, term, lastIndex, lastTerm }: VoteRequest): void {
-    const upToDate = this.#log.isUpToDate(lastIndex, lastTerm);
+    const upToDate = !this.#isMute && this.#log.isUpToDate(lastIndex, lastTerm);
     if (type === 'preVote') {
       const granted = upToDate && term > this.#term;
       const answerTerm = granted ? term : this.#term;

@@ -41,6 +41,15 @@ export interface SnapshotMeta {
   membership: Membership;
 }
 
+/**
+ * What a peer that left the membership and dropped its log must remember: its term then, and an index up to which everything was
+ * committed, its own removal included. Without it, it could give its vote to a candidate that lacks what it has once confirmed.
+ */
+export interface Forgotten {
+  term: number;
+  index: number;
+}
+
 export type Role = 'leader' | 'follower' | 'candidate' | 'preCandidate' | 'learner';
 
 export interface ConsensusStatus {

@@ -4,7 +4,7 @@
  */
 import { Packr, Unpackr } from 'msgpackr';
 import { GossipError } from './errors.ts';
-import type { Heartbeat, HeartbeatStateHash, Resources } from './types.ts';
+import type { Heartbeat, HeartbeatStateHash, QuorumNews, Resources } from './types.ts';
 
 /** Bounds of one heartbeat. */
 export const heartbeatBytesMax = 64 * 1024;
@@ -55,6 +55,7 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat {
     ...(fields.leaseMs === undefined ? {} : { leaseMs: amount(fields, 'leaseMs') }),
     ...(fields.diskLow === undefined ? {} : { diskLow: flag(fields, 'diskLow') }),
     ...(fields.syncMs === undefined ? {} : { syncMs: amount(fields, 'syncMs') }),
+    ...(fields.quorum === undefined ? {} : { quorum: quorum(fields.quorum) }),
   };
 }
 
@@ -117,6 +118,12 @@ function stateHashes(value: unknown): HeartbeatStateHash[] {
     const fields = asFields(item, 'a state hash');
     return { index: whole(fields, 'index'), hash: text(fields, 'hash') };
   });
+}
+
+function quorum(value: unknown): QuorumNews {
+  const fields = asFields(value, 'quorum');
+  const news = { votes: flag(fields, 'votes'), term: whole(fields, 'term') };
+  return fields.leader === undefined ? news : { ...news, leader: text(fields, 'leader') };
 }
 
 function heardMs(value: unknown): Record<string, number> {

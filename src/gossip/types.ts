@@ -40,6 +40,16 @@ export interface Heartbeat {
   syncMs?: number;
   /** The sender's disk has too little room. */
   diskLow?: boolean;
+  /** The sender's view of consensus; a machine without a log sends none. */
+  quorum?: QuorumNews;
+}
+
+export interface QuorumNews {
+  /** Whether the sender votes. */
+  votes: boolean;
+  term: number;
+  /** Whom the sender follows in this term, or itself. */
+  leader?: string;
 }
 
 export type Verdict = 'alive' | 'suspect' | 'dead';

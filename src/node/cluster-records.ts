@@ -3,7 +3,14 @@
 /**
  * What an administrator wants of a machine: a place among the voters, none, or that it leaves; 'auto' lets the leader choose.
  */
-export type Wanted = 'auto' | 'voter' | 'learner' | 'gone';
+export type Wanted = 'auto' | 'voter' | 'client' | 'gone';
+
+/**
+ * Whether a machine holds the log and the state, or works through those that do (a client). The leader calls a client to hold them
+ * and dismisses a machine that is not needed; only the machine itself says 'held' and 'none', when it is so.
+ * none → called → held → dismissed → none
+ */
+export type LogPlace = 'held' | 'dismissed' | 'none' | 'called';
 
 /** A machine that was admitted. Key: memberKey(id). */
 export interface MemberRecord {
@@ -15,9 +22,13 @@ export interface MemberRecord {
   apiPort: number;
   /** Counts the starts of its daemon. */
   incarnation?: number;
-  /** Left out: 'auto'. */
-  wanted?: Wanted;
+  /** Left out: 'auto'. Records of earlier versions say 'learner' for 'client': see `wantedOf`. */
+  wanted?: Wanted | 'learner';
+  /** Left out: a machine of an earlier version, which always holds the log. */
+  log?: LogPlace;
 }
+
+export const wantedOf = ({ wanted = 'auto' }: Pick<MemberRecord, 'wanted'>): Wanted => (wanted === 'learner' ? 'client' : wanted);
 
 /** The cluster's own certificate authority. Key: authorityKey. */
 export interface AuthorityRecord {

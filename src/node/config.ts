@@ -89,6 +89,7 @@ export function pathsOf(dataDir: string) {
     streamsSocket: `${dataDir}/run/streams.sock`,
     leaseSocket: `${dataDir}/run/lease.sock`,
     controlSocket: `${dataDir}/run/control.sock`,
+    doorSocket: `${dataDir}/run/door.sock`,
     kubeconfig: `${dataDir}/admin.kubeconfig`,
   };
 }

@@ -58,7 +58,8 @@ export class ControlServer {
       if (isByteStream(answer)) await sendBytes(response, answer);
       else send(response, 200, answer ?? {});
     } catch (error) {
-      this.#logger.warn({ error, name }, 'a control call failed');
+      if (gone.signal.aborted) this.#logger.debug({ error, name }, 'the caller of a control call has gone');
+      else this.#logger.warn({ error, name }, 'a control call failed');
       if (response.headersSent) response.destroy();
       else send(response, 500, { error: errorMessage(error) });
     }

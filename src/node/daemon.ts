@@ -1,6 +1,5 @@
 /** The composition root of one machine: starts everything in order, stops it in reverse. */
 import { randomBytes } from 'node:crypto';
-import { frontProxyName } from '../api/aggregation/front-proxy.ts';
 import { createApi } from '../api/index.ts';
 import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
@@ -14,12 +13,14 @@ import { StreamConnector } from './agent-connector.ts';
 import { agentOptions } from './agent-options.ts';
 import { AgentProcess } from './agent-process.ts';
 import { announceAway, announceBack, awayUntilMs } from './away.ts';
-import { type AuthorityRecord, decodeRecord, type MemberRecord, memberPrefix, type SettingsRecord } from './cluster-records.ts';
+import { ClusterDoor } from './cluster-door.ts';
+import { type MemberRecord, memberPrefix } from './cluster-records.ts';
+import { clusterRoutes, membersOf } from './cluster-routes.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
 import { ControlServer } from './control-server.ts';
 import { depart } from './departure.ts';
-import { DiskRoom } from './disk-room.ts';
+import type { DiskRoom } from './disk-room.ts';
 import { readIfExists, writeDurably } from './durable-file.ts';
 import { NodeError } from './errors.ts';
 import { awaitFoundation, foundCluster, refreshMember } from './founding.ts';
@@ -32,13 +33,14 @@ import { machineRoutes } from './machine-routes.ts';
 import { MemberAdministration } from './member-administration.ts';
 import { MemberAsks } from './member-asks.ts';
 import { memberRoutes } from './member-routes.ts';
-import type { Member } from './peer-protocol.ts';
+import type { Member, PeerThreadOptions } from './peer-protocol.ts';
 import { PeerThread } from './peer-thread-handle.ts';
-import { adminKubeconfig, issueCertificate } from './pki.ts';
+import { PlaceWatch } from './place-watch.ts';
 import { SnapshotSource } from './recovery/backup.ts';
 import { finishStaging } from './recovery/staging.ts';
 import { askForReplacement, finishReplacement, logDamage, openState } from './replacement.ts';
 import { growthRefusal, voterRooms, watchRoom } from './room-watch.ts';
+import { frontProxyOf, openApi } from './serving.ts';
 import { StandingWatch } from './standing-watch.ts';
 import { StateGuard } from './state-guard.ts';
 
@@ -52,21 +54,26 @@ export interface DaemonOptions {
   onRemoved(message: string): void;
 }
 
-/** What startDaemon gives: the way to end it. */
-export interface Daemon {
-  stop(): Promise<void>;
+export interface HolderOptions extends DaemonOptions {
+  room: DiskRoom;
+  /** This machine is to hold the log no longer: see Forgotten. It goes on until it is stopped. */
+  onDismissed(index: number): void;
 }
 
-const serverCertificateDays = 365;
-const frontProxyDays = 365;
+/** The way to end a daemon. */
+export interface Daemon {
+  /** Not `openly`: nobody is told, for whoever stops it has done that. */
+  stop(openly?: boolean): Promise<void>;
+}
 
-/** Resolves when the API answers and the agent is started. Throws NodeError when it cannot be. */
-export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOptions): Promise<Daemon> {
+/**
+ * The daemon of a machine that holds the log and the state. Resolves when the API answers and the agent is started. Throws NodeError
+ * when it cannot be, among them 'BecomesClient' when this machine is not to hold the log.
+ */
+export async function startHolder({ config, join, room, onFatal, onRemoved, onDismissed }: HolderOptions): Promise<Daemon> {
   const clock = systemClock;
   const logger = createLogger('node', config.log.level).child({ node: config.nodeName });
   const paths = pathsOf(config.dataDir);
-  // First of all: on a full disk nothing can be written before the reserve is given up.
-  const room = new DiskRoom(config.dataDir, logger.child({ part: 'disk' }));
   takeLock(paths);
   finishStaging(config.dataDir);
   const identity = await openIdentity(config.dataDir, paths, config.nodeName);
@@ -150,6 +157,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
     apiAddress: config.nodeIp,
     apiPort: config.api.port,
     incarnation: identity.incarnation,
+    log: 'held',
   };
 
   const hint = join && identity.member ? multiaddrOf(join.address) : undefined;
@@ -175,12 +183,16 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
       releaseLock(paths);
     }
     finishReplacement(config.dataDir, paths, identity);
-    return await startDaemon({ config, ...(join && { join }), onFatal, onRemoved });
+    return await startHolder({ config, ...(join && { join }), room, onFatal, onRemoved, onDismissed });
   }
   const roomWatch = watchRoom(room, { peer, clock, logger });
   roomWatch.start();
   const standing = watchStanding({
-    ...{ peer, members, store, clock, logger },
+    ...{ peer, clock, logger },
+    members: () => {
+      const now = membersOf(store);
+      return now.length > 0 ? now : members;
+    },
     async onRemoved() {
       onRemoved(
         await depart({
@@ -194,9 +206,29 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
       );
     },
   });
-  await guard.checkLoaded();
-  if (identity.founder) await foundCluster(clusterStore, config, self, clock, stopping.signal);
-  const { settings, authority } = await awaitFoundation(clusterStore, clock, stopping.signal);
+  const place = new PlaceWatch({
+    ...{ id: identity.id, status: askStatus, door: new ClusterDoor(paths.streamsSocket), clock },
+    logger: logger.child({ part: 'place' }),
+    onDismissed: (index) => {
+      stopping.abort(new NodeError('BecomesClient', 'this machine is to hold the log no longer'));
+      onDismissed(index);
+    },
+  });
+  place.start();
+  let foundation: Awaited<ReturnType<typeof awaitFoundation>>;
+  try {
+    await guard.checkLoaded();
+    if (identity.founder) await foundCluster(clusterStore, config, self, clock, stopping.signal);
+    foundation = await awaitFoundation(clusterStore, clock, stopping.signal);
+  } catch (error) {
+    if (!stopping.signal.aborted) throw error;
+    // It was dismissed before it had anything.
+    for (const part of [place, standing, guard.repair, peer]) await part.stop();
+    await store.close();
+    releaseLock(paths);
+    throw error;
+  }
+  const { settings, authority } = foundation;
   followMembers(store, peer, paths);
 
   const api = createApi({
@@ -247,6 +279,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
     {
       ...machineRoutes({ api, guard, room, peer, joinService, authority, config, store, snapshots, agent, clock }),
       ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
+      ...clusterRoutes({ store: clusterStore, applied: () => store.applied.index, asks, clock }),
     },
     logger,
   );
@@ -261,13 +294,14 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
   logger.info({ peer: identity.id, api: config.api.port }, 'the daemon is ready');
 
   return {
-    async stop() {
+    async stop(openly = true) {
       logger.info({}, 'stopping; containers go on');
       stopping.abort(new NodeError('Stopped', 'the daemon is stopping'));
+      await place.stop();
       await standing.stop();
       await roomWatch.stop();
       await guard.repair.stop();
-      await sayGoodbye(clusterStore, config.nodeName, clock, logger);
+      if (openly) await sayGoodbye(clusterStore, config.nodeName, clock, logger);
       await handOver(peer, logger);
       await leadership?.stop();
       await startedAgent.stop();
@@ -300,7 +334,17 @@ async function startConsensus(
   return undefined;
 }
 
-function peerOptions(config: NodeConfig, identity: Identity, paths: NodePaths, store: Store) {
+function peerOptions(config: NodeConfig, identity: Identity, paths: NodePaths, store: Store): PeerThreadOptions {
+  return {
+    ...commonPeerOptions(config, identity, paths),
+    raftDir: paths.raft,
+    forgotten: identity.forgotten,
+    durable: store.durable(),
+  };
+}
+
+/** What the peer thread of any machine is told. */
+export function commonPeerOptions(config: NodeConfig, identity: Identity, paths: NodePaths) {
   return {
     id: identity.id,
     privateKey: identity.privateKey,
@@ -308,11 +352,10 @@ function peerOptions(config: NodeConfig, identity: Identity, paths: NodePaths, s
     nodeName: config.nodeName,
     nodeIp: config.nodeIp,
     peerPort: config.peer.port,
-    raftDir: paths.raft,
     agentSocket: paths.agentSocket,
     streamsSocket: paths.streamsSocket,
     leaseSocket: paths.leaseSocket,
-    durable: store.durable(),
+    doorSockets: { 'door-api': paths.doorSocket, 'door-control': paths.controlSocket },
     logLevel: config.log.level,
   };
 }
@@ -338,9 +381,12 @@ async function becomeMember(context: {
   } else if (!identity.member) {
     identity.founder = true;
   }
+  const client = members.find(({ id }) => id === self.id)?.log === 'none';
   writeDurably(paths.members, JSON.stringify(members));
   identity.member = true;
+  if (client) identity.client = true;
   saveIdentity(paths, identity);
+  if (client) throw new NodeError('BecomesClient', 'enough machines hold the log; this one works through them');
   return members;
 }
 
@@ -348,10 +394,7 @@ async function becomeMember(context: {
 function followMembers(store: Store, peer: PeerThread, paths: NodePaths): void {
   let last = '';
   const tell = () => {
-    const members = store.list(memberPrefix).records.map((record) => {
-      const { id, addresses, nodeName } = decodeRecord<MemberRecord>(record.value);
-      return { id, addresses, nodeName };
-    });
+    const members = membersOf(store);
     const text = JSON.stringify(members);
     if (text === last) return;
     last = text;
@@ -370,64 +413,19 @@ function followMembers(store: Store, peer: PeerThread, paths: NodePaths): void {
   follow();
 }
 
-/** Extension API servers believe whoever shows this when it says for whom it asks. */
-async function frontProxyOf(authority: AuthorityRecord, clock: Clock) {
-  const request = { commonName: frontProxyName, organizations: [], usage: 'client' as const, days: frontProxyDays };
-  return { ca: authority.cert, ...(await issueCertificate(authority, request, clock)) };
-}
-
-async function openApi(context: {
-  api: Api;
-  config: NodeConfig;
-  settings: SettingsRecord;
-  authority: AuthorityRecord;
-  paths: NodePaths;
-  clock: Clock;
-}): Promise<void> {
-  const { api, config, settings, authority, paths, clock } = context;
-  const base = settings.serviceCidr.split('/')[0]?.split('.') ?? [];
-  const serviceIp = [...base.slice(0, 3), '1'].join('.');
-  const server = await issueCertificate(
-    authority,
-    {
-      commonName: config.nodeName,
-      organizations: [],
-      usage: 'server',
-      names: [
-        ...['localhost', '127.0.0.1', config.nodeName, config.nodeIp, serviceIp],
-        ...['kubernetes', 'kubernetes.default', 'kubernetes.default.svc', 'kubernetes.default.svc.cluster.local'],
-        ...config.api.extraNames,
-      ],
-      days: serverCertificateDays,
-    },
-    clock,
-  );
-  await api.listen({ host: config.api.address, port: config.api.port, tls: { ca: authority.cert, ...server } });
-  await api.listenSocket(paths.apiSocket, {
-    name: `system:node:${config.nodeName}`,
-    groups: ['system:nodes', 'system:authenticated'],
-  });
-  const ownUrl = `https://${config.nodeIp}:${config.api.port}`;
-  if (!readIfExists(paths.kubeconfig)?.includes(`${ownUrl}\n`)) {
-    writeDurably(paths.kubeconfig, await adminKubeconfig(authority, ownUrl, clock));
-  }
-}
-
 /** Whether this peer still belongs to its cluster. */
-function watchStanding(context: {
+export function watchStanding(context: {
   peer: PeerThread;
-  /** Known at the start; later the records tell. */
-  members: Member[];
-  store: Store;
+  /** Those that are known now. */
+  members: () => Member[];
   onRemoved: () => Promise<void>;
   clock: Clock;
   logger: Logger;
 }): StandingWatch {
-  const { peer, members, store, onRemoved, clock, logger } = context;
+  const { peer, members, onRemoved, clock, logger } = context;
   const refusers = async (): Promise<Member[]> => {
     const ids = new Set(await peer.call('refusedBy', null));
-    const records = store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value));
-    return (records.length > 0 ? records : members).filter(({ id }) => ids.has(id));
+    return members().filter(({ id }) => ids.has(id));
   };
   const watch = new StandingWatch({
     ...{ clock, logger, refusers },

@@ -15,6 +15,10 @@ export type NodeErrorCode =
   | 'StateDamaged'
   /** The log is damaged or missing, and the cluster could not take the machine in anew. */
   | 'LogDamaged'
+  /** Nobody that holds the log and the state can be reached. */
+  | 'NoVoter'
+  /** This machine is not to hold the log, but to work through those that do. */
+  | 'BecomesClient'
   | 'Stopped';
 
 export class NodeError extends KontikiError<NodeErrorCode> {}

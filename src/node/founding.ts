@@ -15,6 +15,7 @@ import {
   settingsKey,
 } from './cluster-records.ts';
 import type { NodeConfig } from './config.ts';
+import { putOwnFacts } from './member-record.ts';
 import { createAuthority } from './pki.ts';
 
 const retryMs = 100;
@@ -59,19 +60,11 @@ export async function awaitFoundation(
 
 /** Brings this peer's record up to date: addresses are data and may change over a restart. Tries until it is done. */
 export async function refreshMember(store: ClusterStore, self: MemberRecord, clock: Clock, signal: AbortSignal): Promise<void> {
-  const key = memberKey(self.id);
   for (;;) {
     await barrierUntilReady(store, clock, signal);
-    const record = store.get(key);
-    // A member that was removed must not bring itself back.
-    if (!record) return;
-    const { wanted } = decodeRecord<MemberRecord>(record.value);
-    const value = encodeRecord(wanted ? { ...self, wanted } : self);
-    if (Buffer.compare(record.value, value) === 0) return;
-    const operations = [{ type: 'put' as const, key, value }];
     try {
-      const result = await store.write({ conditions: [{ key, modRevision: record.modRevision }], operations }, signal);
-      if (result.ok) return;
+      await putOwnFacts(store, self, signal);
+      return;
     } catch (error) {
       if (signal.aborted) throw error;
       await delay(clock, retryMs, signal);

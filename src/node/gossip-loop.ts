@@ -5,6 +5,7 @@ import {
   encodeHeartbeat,
   FailureDetector,
   type Heartbeat,
+  type QuorumNews,
   type Resources,
   type VerdictChange,
 } from '../gossip/index.ts';
@@ -17,6 +18,7 @@ import type { Transport } from '../transport/types.ts';
 import type { Member, PeerThreadOptions } from './peer-protocol.ts';
 import type { VoterHealth } from './slow-disk.ts';
 import { judgeState, type StateJudgement } from './state-exchange.ts';
+import type { HeardVoter } from './voter-door.ts';
 
 /** What a heartbeat says of this peer beside the agent's summary. */
 export interface OwnState {
@@ -24,6 +26,8 @@ export interface OwnState {
   leaseMs: number;
   syncMs: number;
   diskLow: boolean;
+  /** Undefined on a machine without a log. */
+  quorum: QuorumNews | undefined;
 }
 
 const topic = 'kontiki/heartbeats/1';
@@ -116,6 +120,24 @@ export class GossipLoop {
     return this.#detector.verdict(peer) === 'dead';
   }
 
+  /** Machines that say that they vote, as this peer hears them. */
+  voters(): HeardVoter[] {
+    return this.#detector.members().flatMap(({ heartbeat, verdict }) => {
+      const { peer, quorum, leaseMs = 0 } = heartbeat;
+      return quorum?.votes ? [{ peer, verdict, leaseMs }] : [];
+    });
+  }
+
+  /** The leader that is told of in the highest term. */
+  leader(): { term: number; leader: string | undefined } {
+    const told = this.#detector.members().flatMap(({ heartbeat }) => heartbeat.quorum ?? []);
+    const { term, leader } = told.reduce((best, one) => (isNewer(one, best) ? one : best), {
+      votes: false,
+      term: 0,
+    } as QuorumNews);
+    return { term, leader };
+  }
+
   /** What a voter is like, as this peer sees it. */
   voterHealth(peer: string): VoterHealth {
     const heard = this.#detector.table.get(peer);
@@ -134,6 +156,7 @@ export class GossipLoop {
 
   #sendHeartbeat(): void {
     const { transport, clock, options } = this.#context;
+    const { quorum, ...own } = this.#context.own();
     const heartbeat: Heartbeat = {
       peer: options.id,
       nodeName: options.nodeName,
@@ -143,7 +166,8 @@ export class GossipLoop {
       ...this.#summary,
       agentReady: this.#agentReady,
       heardMs: this.#detector.heardMs(clock.monotonicMs()),
-      ...this.#context.own(),
+      ...own,
+      ...(quorum ? { quorum } : {}),
     };
     transport.publish(topic, encodeHeartbeat(heartbeat));
     this.#report();
@@ -159,7 +183,9 @@ export class GossipLoop {
     const others = new Map(
       this.#detector.members().map(({ heartbeat }) => [heartbeat.peer, heartbeat.stateHashes ?? []] as const),
     );
-    const judgement = judgeState(own().stateHashes, others, this.#members.length);
+    // Machines without a log have no state to compare; one that does not say so has.
+    const holding = this.#members.filter(({ log = 'held' }) => log === 'held').length;
+    const judgement = judgeState(own().stateHashes, others, holding);
     const text = JSON.stringify(judgement);
     if (text === this.#judged) return;
     this.#judged = text;
@@ -234,4 +260,8 @@ export class GossipLoop {
       call.end();
     });
   }
+}
+
+function isNewer(one: QuorumNews, other: QuorumNews): boolean {
+  return one.term > other.term || (one.term === other.term && other.leader === undefined);
 }

@@ -3,6 +3,7 @@
  * machine whose data folder was lost gets a new key, and with it a new identity: it can never vote under the old one.
  */
 import { mkdirSync } from 'node:fs';
+import type { Forgotten } from '../consensus/types.ts';
 import { generateIdentity } from '../transport/index.ts';
 import type { NodePaths } from './config.ts';
 import { readIfExists, writeDurably } from './durable-file.ts';
@@ -20,6 +21,10 @@ export interface Identity {
   member: boolean;
   /** True on the peer that founded the cluster. */
   founder: boolean;
+  /** True on a machine that holds no log and no state, but works through others. */
+  client?: boolean;
+  /** Of the log that this peer has dropped, if it ever has. */
+  forgotten?: Forgotten;
   /** True once the cluster has removed this peer: the identity is spent. */
   removed?: boolean;
   /** True once this peer has begun a log: if it is missing later, it was lost, with all that the peer has promised. */

@@ -18,9 +18,11 @@ import {
   nodeNameKey,
   type TokenRecord,
   tokenKey,
+  wantedOf,
 } from './cluster-records.ts';
 import { NodeError } from './errors.ts';
 import { createToken, formatToken, hashOf, joinProof, parseToken, sameProof } from './join-token.ts';
+import { holdersWanted } from './log-holders.ts';
 import type { Member } from './peer-protocol.ts';
 
 type JoinRequest =
@@ -129,10 +131,10 @@ export class JoinService {
     if (token.expiresMs < this.#clock.wallMs()) {
       return { type: 'refused', message: 'the join token has expired; make a new one on a member with: kontiki token create' };
     }
-    const { nodeName, addresses, apiAddress, apiPort, incarnation } = request.member;
-    const refusal = await this.#record({ id: from, nodeName, addresses, apiAddress, apiPort, incarnation });
+    const { nodeName, addresses, apiAddress, apiPort, incarnation, log } = request.member;
+    const refusal = await this.#record({ id: from, nodeName, addresses, apiAddress, apiPort, incarnation, log });
     if (refusal) return { type: 'refused', message: refusal };
-    const members = this.#members().map(({ id, addresses, nodeName }) => ({ id, addresses, nodeName }));
+    const members = this.#members().map(({ id, addresses, nodeName, log }) => ({ id, addresses, nodeName, log }));
     const caHash = hashOf(this.#authority().cert);
     const proof = joinProof('member', token.secretHash, from, ownId, String(request.nonce), JSON.stringify([members, caHash]));
     return { type: 'admitted', members, caHash, proof };
@@ -151,7 +153,11 @@ export class JoinService {
       const key = memberKey(member.id);
       const known = this.#store.get(key);
       const modRevision = known?.modRevision ?? 0;
-      const wanted = known && decodeRecord<MemberRecord>(known.value).wanted;
+      const before = known && decodeRecord<MemberRecord>(known.value);
+      const wanted = before?.wanted;
+      // A machine of an earlier version says nothing of the log: it always holds it.
+      const log = before?.log ?? (member.log && placeOfNewcomer(this.#members().filter(({ id }) => id !== member.id)));
+      const next = { ...member, log, ...(wanted ? { wanted } : {}) };
       if (wanted === 'gone') return `${member.nodeName} is being removed; join again when that is done`;
       const nameKey = nodeNameKey(member.nodeName);
       const name = this.#store.get(nameKey);
@@ -161,7 +167,7 @@ export class JoinService {
           { key: nameKey, modRevision: name?.modRevision ?? 0 },
         ],
         operations: [
-          { type: 'put', key, value: encodeRecord(wanted ? { ...member, wanted } : member) },
+          { type: 'put', key, value: encodeRecord(next) },
           { type: 'put', key: nameKey, value: Buffer.from(JSON.stringify(member.id)) },
         ],
       });
@@ -180,6 +186,13 @@ export class JoinService {
   }
 }
 
+/** Whether one more machine beside these is to hold the log, so that it need not be called to it later. */
+export function placeOfNewcomer(others: readonly MemberRecord[]): 'held' | 'none' {
+  const willing = others.filter((record) => ['auto', 'voter'].includes(wantedOf(record)));
+  const holding = willing.filter(({ log = 'held' }) => log === 'held' || log === 'called');
+  return holding.length < holdersWanted(willing.length + 1) ? 'held' : 'none';
+}
+
 /** Whether the fields of a member's record, but for its id, have their shapes. */
 export function isMember(value: unknown): value is Omit<MemberRecord, 'id'> {
   const member = value as Partial<MemberRecord> | null;
@@ -194,6 +207,7 @@ export function isMember(value: unknown): value is Omit<MemberRecord, 'id'> {
     member.addresses.every((address) => typeof address === 'string' && address.length < 256) &&
     typeof member.apiAddress === 'string' &&
     Number.isInteger(member.apiPort) &&
-    (member.incarnation === undefined || Number.isInteger(member.incarnation))
+    (member.incarnation === undefined || Number.isInteger(member.incarnation)) &&
+    (member.log === undefined || typeof member.log === 'string')
   );
 }

@@ -11,21 +11,30 @@ import type { NodeHealth } from '../machinery/node-health.ts';
 import { nodes } from '../machinery/resources.ts';
 import { StatusError } from '../machinery/status.ts';
 import type { ClusterStore } from '../store/types.ts';
-import { decodeRecord, encodeRecord, type MemberRecord, memberKey, memberPrefix, type Wanted } from './cluster-records.ts';
+import {
+  decodeRecord,
+  encodeRecord,
+  type MemberRecord,
+  memberKey,
+  memberPrefix,
+  type Wanted,
+  wantedOf,
+} from './cluster-records.ts';
 import { NodeError } from './errors.ts';
+import { votersMax } from './log-holders.ts';
 import { decodeAnswer, encodeQuestion, type ProgressAnswer } from './member-asks.ts';
-import { type MembershipView, outlookWith, outlookWithout, type QuorumOutlook, votersMax } from './membership-keeper.ts';
+import { isReachable, type MembershipView, outlookWith, outlookWithout, type QuorumOutlook } from './membership-keeper.ts';
 import { recordedMembers } from './membership-task.ts';
 
-/** Until the leader has done it. */
-const patienceMs = 40_000;
+/** Until the leader has done it; a machine that begins to hold the log, or stops, starts anew for that. */
+const patienceMs = 80_000;
 const pollMs = 100;
 
 export interface MemberView {
   name: string;
   id: string;
-  /** 'joining': recorded, and not yet in the log's membership. */
-  role: 'leader' | 'voter' | 'learner' | 'joining';
+  /** 'client': holds no log and works through the voters. 'joining': to hold it, and not yet in the log's membership. */
+  role: 'leader' | 'voter' | 'learner' | 'client' | 'joining';
   verdict: 'alive' | 'suspect' | 'dead';
   wanted: Wanted;
   addresses: string[];
@@ -57,9 +66,12 @@ export class MemberAdministration {
     const { ownId, nodeHealth } = this.#options;
     const { status, known } = await this.#leadersStatus();
     const { voters, votersOutgoing, learners } = status.membership;
-    return this.#records().map(({ id, nodeName, addresses, incarnation, wanted = 'auto' }) => {
+    return this.#records().map((record) => {
+      const { id, nodeName, addresses, incarnation, log = 'held' } = record;
+      const wanted = wantedOf(record);
       const votes = voters.includes(id) || votersOutgoing.includes(id);
-      const role = id === status.leader ? 'leader' : votes ? 'voter' : learners.includes(id) ? 'learner' : 'joining';
+      const outside = log === 'none' || log === 'dismissed' ? 'client' : 'joining';
+      const role = id === status.leader ? 'leader' : votes ? 'voter' : learners.includes(id) ? 'learner' : outside;
       const match = id === status.leader ? status.lastIndex : status.progress[id]?.match;
       const lag = !known || match === undefined ? null : Math.max(0, status.lastIndex - match);
       const verdict = id === ownId ? 'alive' : (nodeHealth.get(nodeName)?.verdict ?? 'suspect');
@@ -89,8 +101,11 @@ export class MemberAdministration {
     return `${name} is no longer a member; its Node is deleted and its pods move`;
   }
 
-  /** Makes a machine vote. Throws NodeError 'NoSuchMember' or 'MemberRefused'. */
-  async promote(name: string, signal: AbortSignal): Promise<string> {
+  /**
+   * Makes a machine vote. Throws NodeError 'NoSuchMember' or 'MemberRefused'. Not `patient`: only records it, for a client that asks
+   * about itself and will not be there to hear more.
+   */
+  async promote(name: string, signal: AbortSignal, patient = true): Promise<string> {
     await this.#confirm(signal);
     const member = this.#mustFind(name);
     const view = await this.#view();
@@ -99,13 +114,14 @@ export class MemberAdministration {
       if (voters.length >= votersMax) {
         throw new NodeError('MemberRefused', `there are ${votersMax} voters, which is the most; demote one first`);
       }
-      if (view.recorded.get(member.id)?.deadForMs !== undefined || view.status.progress[member.id]?.active !== true) {
+      if (!isReachable(view, member.id)) {
         const { voters: after, reachable, needed } = outlookWith(view, member.id);
         const what = `${name} cannot be reached; with it ${after} would vote, of which ${reachable} can be reached; a majority of ${needed}`;
         throw new NodeError('MemberRefused', `${what} would be needed for every write: start it first, or remove it`);
       }
     }
     await this.#want(member.id, 'voter', signal);
+    if (!patient) return `${name} is to vote, and begins again to hold the log; see: kontiki members`;
     const votes = async () => (await this.#options.status()).membership.voters.includes(member.id);
     await this.#until(`${name} is to vote`, signal, votes);
     const count = (await this.#options.status()).membership.voters.length;
@@ -113,15 +129,19 @@ export class MemberAdministration {
     return `${name} votes${even}`;
   }
 
-  /** Makes a machine follow without a vote. Throws NodeError 'NoSuchMember' or 'MemberRefused'. */
+  /** Makes a machine drop its vote, its log and its state, and work through the others. Throws NodeError 'NoSuchMember' or 'MemberRefused'. */
   async demote(name: string, force: boolean, signal: AbortSignal): Promise<string> {
     await this.#confirm(signal);
     const member = this.#mustFind(name);
     this.#refuse('demoting', name, outlookWithout(await this.#view(), member.id), force);
-    await this.#want(member.id, 'learner', signal);
+    await this.#want(member.id, 'client', signal);
+    if (member.id === this.#options.ownId)
+      return `${name} is to vote no longer, and begins again as a client; see: kontiki members`;
     await this.#until(`${name} is to vote no longer`, signal, async () => {
       const { voters, votersOutgoing, learners } = (await this.#options.status()).membership;
-      return learners.includes(member.id) && ![...voters, ...votersOutgoing].includes(member.id);
+      if ([...voters, ...votersOutgoing].includes(member.id)) return false;
+      const { log } = this.#mustFind(name);
+      return log === undefined ? learners.includes(member.id) : log === 'none' || log === 'dismissed';
     });
     return `${name} no longer votes`;
   }

@@ -63,8 +63,13 @@ export class MemberAsks {
     this.#options = options;
   }
 
-  async answer(from: string, bytes: Uint8Array): Promise<Uint8Array> {
-    const { id, joinService } = this.#options;
+  answer(from: string, bytes: Uint8Array): Promise<Uint8Array> {
+    return this.answerFor(this.#options.id, from, bytes);
+  }
+
+  /** In the name of the member that was asked, which holds no state. */
+  async answerFor(id: string, from: string, bytes: Uint8Array): Promise<Uint8Array> {
+    const { joinService } = this.#options;
     const question = parsed(bytes);
     switch (question?.type) {
       case 'standing':

@@ -26,7 +26,8 @@ export async function replaceMember(store: ClusterStore, former: string, next: M
       // The old identity leaves Raft first, then its record goes. Meanwhile the name is the new one's alone.
       const gone: MemberRecord = { ...record, nodeName: `${nodeName} (replaced)`, wanted: 'gone' };
       const { addresses, apiAddress, apiPort, incarnation } = next;
-      const member: MemberRecord = { id: next.id, nodeName, addresses, apiAddress, apiPort, ...(wanted && { wanted }) };
+      const place = { addresses, apiAddress, apiPort, log: 'held' as const };
+      const member: MemberRecord = { id: next.id, nodeName, ...place, ...(wanted && { wanted }) };
       const result = await store.write(
         {
           conditions: [

@@ -24,7 +24,7 @@ export function memberRoutes({ administration, joinService, config, store, clock
       message: await administration.remove(textOf(body, 'name'), flagOf(body, 'force'), signal),
     }),
     'POST /members/promote': async (body, signal) => ({
-      message: await administration.promote(textOf(body, 'name'), signal),
+      message: await administration.promote(textOf(body, 'name'), signal, !flagOf(body, 'impatient')),
     }),
     'POST /members/auto': async (body, signal) => ({ message: await administration.auto(textOf(body, 'name'), signal) }),
     'POST /members/demote': async (body, signal) => ({

@@ -1,13 +1,14 @@
 /**
- * Runs on the leader: makes Raft's membership follow the member records in the store. A recorded machine becomes a learner; of
- * the learners that live and have caught up so many become voters that there are 1, 3 or 5; a voter that has been dead for a
- * while gives its place to such a learner; what an administrator wants of a machine comes first. Level-driven: each round takes
- * at most one step, so a leader that dies in between leaves nothing half done. Pure.
+ * Runs on the leader: makes Raft's membership follow the member records in the store. So many machines hold the log that there
+ * can be 1, 3 or 5 voters, the others are clients (log-holders.ts chooses); one that holds it becomes a learner, and a voter when it
+ * lives and has caught up; a voter that has been dead for a while gives its place to such a learner; what an administrator wants of
+ * a machine comes first. Level-driven: each round takes at most one step, so a leader that dies in between leaves nothing half done.
+ * Pure.
  */
 import type { ConsensusStatus, MembershipChange, PeerId } from '../consensus/types.ts';
-import type { Wanted } from './cluster-records.ts';
+import type { LogPlace, Wanted } from './cluster-records.ts';
+import { logHolders, oddAtMost, votersMax } from './log-holders.ts';
 
-export const votersMax = 5;
 /** A voter that was found dead keeps its place for this long: most come back. */
 export const deadVoterGraceMs = 10_000;
 /** A learner this close to the leader's log has caught up; the rest is in flight. */
@@ -18,6 +19,8 @@ export interface RecordedMember {
   wanted: Wanted;
   /** How long the failure detector has called it dead; undefined: it does not. */
   deadForMs: number | undefined;
+  /** Undefined: a machine of an earlier version. It holds the log and cannot be told to drop it. */
+  log: LogPlace | undefined;
 }
 
 export interface MembershipView {
@@ -29,7 +32,9 @@ export interface MembershipView {
 
 export type MembershipStep =
   | Extract<MembershipChange, { type: 'addLearner' | 'promote' | 'remove' }>
-  | { type: 'transfer'; peer: PeerId };
+  | { type: 'transfer'; peer: PeerId }
+  /** What the record is to say; the machine follows. */
+  | { type: 'log'; peer: PeerId; to: 'called' | 'none' | 'dismissed' };
 
 /** Who votes, who should, and who could. */
 interface VoterPlan {
@@ -50,22 +55,45 @@ export function nextMembershipStep(view: MembershipView, graceMs = deadVoterGrac
   const { voters, votersOutgoing, learners } = status.membership;
   if (status.role !== 'leader' || votersOutgoing.length > 0) return undefined;
 
-  for (const [peer, { wanted }] of recorded) {
-    if (wanted !== 'gone' && !voters.includes(peer) && !learners.includes(peer)) return { type: 'addLearner', peer };
+  const holders = logHolders(view, graceMs);
+  for (const [peer, { wanted, log }] of recorded) {
+    if (wanted === 'gone' || voters.includes(peer) || learners.includes(peer)) continue;
+    const step = stepOutside(peer, log, holders.has(peer));
+    if (step) return step;
   }
+  // Who was called up for a voter that is silent may still be needed.
+  const quiet = voters.every((peer) => isLive(view, peer));
   for (const peer of learners) {
-    if (isWanted(view, peer)) continue;
-    return { type: 'remove', peer };
+    const log = recorded.get(peer)?.log;
+    const idle = log !== undefined && (log !== 'held' || (quiet && !holders.has(peer)));
+    if (!isWanted(view, peer) || idle) return { type: 'remove', peer };
   }
   const plan = planVoters(view, graceMs);
-  return promotion(view, plan) ?? departure(view, plan);
+  return promotion(view, plan) ?? departure(view, plan, holders);
+}
+
+/** What is next for a machine that is no member of the log's membership. */
+function stepOutside(peer: PeerId, log: LogPlace | undefined, needed: boolean): MembershipStep | undefined {
+  switch (log) {
+    case undefined:
+      return { type: 'addLearner', peer };
+    case 'held':
+      return needed ? { type: 'addLearner', peer } : { type: 'log', peer, to: 'dismissed' };
+    case 'none':
+      return needed ? { type: 'log', peer, to: 'called' } : undefined;
+    case 'called':
+      return needed ? undefined : { type: 'log', peer, to: 'none' };
+    case 'dismissed':
+      // It drops its log first, whatever is wanted now: only then may it begin with an empty one.
+      return undefined;
+  }
 }
 
 function planVoters(view: MembershipView, graceMs: number): VoterPlan {
   const { status, recorded } = view;
   const plan: VoterPlan = { holding: [], unwanted: [], lost: [], candidates: candidatesOf(view), target: 1 };
   for (const peer of status.membership.voters) {
-    if (!isWanted(view, peer) || recorded.get(peer)?.wanted === 'learner') plan.unwanted.push(peer);
+    if (!isWanted(view, peer) || recorded.get(peer)?.wanted === 'client') plan.unwanted.push(peer);
     else if (peer !== status.id && (recorded.get(peer)?.deadForMs ?? -1) >= graceMs) plan.lost.push(peer);
     else plan.holding.push(peer);
   }
@@ -82,10 +110,20 @@ function promotion(view: MembershipView, { holding, candidates, target }: VoterP
   return isSafe(view, [...view.status.membership.voters, peer]) ? { type: 'promote', peer } : undefined;
 }
 
-/** A voter that leaves; the next round takes it in again as a learner when it has a record. */
-function departure(view: MembershipView, { holding, unwanted, lost, target }: VoterPlan): MembershipStep | undefined {
+/** A voter that leaves; what becomes of a machine that keeps its record is decided in the next round. */
+function departure(
+  view: MembershipView,
+  { holding, unwanted, lost, target }: VoterPlan,
+  holders: ReadonlySet<PeerId>,
+): MembershipStep | undefined {
   const { id, membership } = view.status;
   const { voters } = membership;
+  // Somebody is on the way to take the place. It begins anew for that: the log hears nothing of it meanwhile.
+  const coming = [...holders].some((peer) => {
+    const record = view.recorded.get(peer);
+    return !voters.includes(peer) && record?.log !== undefined && record.deadForMs === undefined;
+  });
+  if (coming && holding.length < oddAtMost(holders.size)) return undefined;
   // A dead voter without a replacement stays while its place counts: fewer voters would not survive more failures.
   const enough = Math.max(target, holding.length % 2 === 0 ? holding.length + 1 : holding.length);
   const surplus = voters.length > enough ? lost : [];
@@ -107,6 +145,14 @@ function departure(view: MembershipView, { holding, unwanted, lost, target }: Vo
 function isWanted({ status, recorded }: MembershipView, peer: PeerId): boolean {
   const record = recorded.get(peer);
   return record ? record.wanted !== 'gone' : status.membership.voters.length === 1 && status.id === peer;
+}
+
+/** A client is in nobody's progress: the failure detector alone tells of it. */
+export function isReachable(view: MembershipView, peer: PeerId): boolean {
+  const { voters, learners } = view.status.membership;
+  if (voters.includes(peer) || learners.includes(peer)) return isLive(view, peer);
+  const record = view.recorded.get(peer);
+  return record?.log !== undefined && record.deadForMs === undefined;
 }
 
 function isLive({ status, recorded }: MembershipView, peer: PeerId): boolean {
@@ -137,8 +183,6 @@ function isSafe(view: MembershipView, voters: readonly PeerId[]): boolean {
 }
 
 const majority = (voters: number) => Math.floor(voters / 2) + 1;
-const oddAtMost = (count: number) => (count % 2 === 0 ? count - 1 : count);
-
 /** What becomes of the quorum. `fragile`: it would hold, but no longer survive the loss of any one voter as it does now. */
 export interface QuorumOutlook {
   verdict: 'safe' | 'fragile' | 'fatal';
@@ -147,11 +191,15 @@ export interface QuorumOutlook {
   needed: number;
 }
 
-/** If this peer no longer voted. A learner that the keeper would put into its place counts. */
+/** If this peer no longer voted. A machine that the keeper would put into its place counts. */
 export function outlookWithout(view: MembershipView, peer: PeerId): QuorumOutlook {
   const { voters } = view.status.membership;
   if (!voters.includes(peer)) return outlook(view, voters, voters);
-  const [replacement] = candidatesOf(view).filter((other) => other !== peer);
+  const clients = [...view.recorded].filter(
+    ([other, { wanted, log }]) =>
+      log !== undefined && !voters.includes(other) && ['auto', 'voter'].includes(wanted) && isReachable(view, other),
+  );
+  const [replacement] = [...candidatesOf(view), ...clients.map(([other]) => other)].filter((other) => other !== peer);
   const next = voters.filter((other) => other !== peer);
   return outlook(view, voters, replacement === undefined ? next : [...next, replacement]);
 }
@@ -163,7 +211,7 @@ export function outlookWith(view: MembershipView, peer: PeerId): QuorumOutlook {
 }
 
 function outlook(view: MembershipView, before: readonly PeerId[], after: readonly PeerId[]): QuorumOutlook {
-  const reachableOf = (voters: readonly PeerId[]) => voters.filter((peer) => isLive(view, peer)).length;
+  const reachableOf = (voters: readonly PeerId[]) => voters.filter((peer) => isReachable(view, peer)).length;
   const spare = (voters: readonly PeerId[]) => reachableOf(voters) - majority(voters.length);
   const needed = majority(after.length);
   const fragile = spare(after) === 0 && spare(before) > 0;

@@ -5,7 +5,8 @@ import type { Logger } from '../lib/logger.ts';
 import { RepeatingTask } from '../lib/repeating-task.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { ClusterStore, Operation } from '../store/types.ts';
-import { decodeRecord, type MemberRecord, memberPrefix, nodeNameKey } from './cluster-records.ts';
+import { decodeRecord, type MemberRecord, memberPrefix, nodeNameKey, wantedOf } from './cluster-records.ts';
+import { setLogPlace } from './member-record.ts';
 import { type MembershipView, nextMembershipStep, type RecordedMember } from './membership-keeper.ts';
 import type { PeerThread } from './peer-thread-handle.ts';
 import { deleteExpiredTokens } from './tokens.ts';
@@ -13,6 +14,8 @@ import { deleteExpiredTokens } from './tokens.ts';
 const roundMs = 250;
 const cleanUpMs = 60_000;
 const stepTimeoutMs = 10_000;
+
+const placeBefore = { called: 'none', none: 'called', dismissed: 'held' } as const;
 
 export interface MembershipTaskOptions {
   store: ClusterStore;
@@ -69,6 +72,11 @@ export class MembershipTask {
       logger.info({ to: step.peer }, 'this peer is to stop voting and hands its leadership over');
       return await peer.call('transferLeadership', step.peer, bounded);
     }
+    if (step?.type === 'log') {
+      logger.info({ ...step }, 'what a machine is to hold changes');
+      await setLogPlace(store, step.peer, [placeBefore[step.to]], step.to, bounded);
+      return;
+    }
     if (step) {
       logger.info({ ...step }, 'membership changes');
       return await peer.changeMembership(step, bounded);
@@ -106,11 +114,13 @@ export function recordedMembers(
 ): Map<string, RecordedMember> {
   const recorded = new Map<string, RecordedMember>();
   for (const { value } of store.list(memberPrefix).records) {
-    const { id, nodeName, wanted = 'auto' } = decodeRecord<MemberRecord>(value);
+    const record = decodeRecord<MemberRecord>(value);
+    const { id, nodeName, log } = record;
     const dead = nodeHealth.get(nodeName)?.verdict === 'dead';
     if (!dead) deadSince.delete(id);
     else if (!deadSince.has(id)) deadSince.set(id, nowMs);
-    recorded.set(id, { wanted, deadForMs: dead ? nowMs - (deadSince.get(id) ?? nowMs) : undefined });
+    const deadForMs = dead ? nowMs - (deadSince.get(id) ?? nowMs) : undefined;
+    recorded.set(id, { wanted: wantedOf(record), deadForMs, log });
   }
   for (const id of deadSince.keys()) if (!recorded.has(id)) deadSince.delete(id);
   return recorded;

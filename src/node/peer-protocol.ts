@@ -1,15 +1,19 @@
 /** What the main thread and the peer thread say to each other. One type for each call or notice, named as on the wire. */
-import type { ConsensusStatus, MembershipChange } from '../consensus/types.ts';
+import type { ConsensusStatus, Forgotten, MembershipChange } from '../consensus/types.ts';
 import type { LogLevel } from '../lib/logger.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
 import type { StateHash } from '../store/types.ts';
 import type { PeerAddress } from '../transport/types.ts';
+import type { LogPlace } from './cluster-records.ts';
 import type { EntryBatch } from './entry-batch.ts';
 import type { StateJudgement } from './state-exchange.ts';
+import type { DoorService } from './voter-door.ts';
 
 /** A machine of the cluster, as far as the peer thread needs to know it. */
 export interface Member extends PeerAddress {
   nodeName: string;
+  /** See LogPlace: whether it holds the log. */
+  log?: LogPlace;
 }
 
 /** What the peer thread is started with. */
@@ -21,13 +25,24 @@ export interface PeerThreadOptions {
   nodeName: string;
   nodeIp: string;
   peerPort: number;
-  raftDir: string;
+  /** Undefined: this machine is a client, it holds no log and takes no part in consensus. */
+  raftDir: string | undefined;
+  /** See Forgotten: of a log that was dropped before. */
+  forgotten?: Forgotten | undefined;
   agentSocket: string;
   streamsSocket: string;
   leaseSocket: string;
+  /** Where this machine's daemon serves other members, when it holds the state. */
+  doorSockets: Record<DoorService, string>;
   /** What the store already holds on disk. */
   durable: { index: number; term: number };
   logLevel: LogLevel;
+}
+
+export interface Served {
+  by: string | undefined;
+  term: number;
+  leader: string | undefined;
 }
 
 /** Calls that the main thread makes. */
@@ -40,6 +55,8 @@ export interface PeerCalls {
   changeMembership(change: MembershipChange): Promise<void>;
   transferLeadership(to: string): Promise<void>;
   status(argument: null): Promise<ConsensusStatus>;
+  /** The machine through which this one works, when it is a client, and what it has heard of the leader. */
+  served(argument: null): Promise<Served>;
   ask(argument: { address: string; request: Uint8Array }): Promise<{ from: string; answer: Uint8Array }>;
   /** Over the link to a member. */
   askMember(argument: { peer: string; request: Uint8Array }): Promise<Uint8Array>;

@@ -38,14 +38,15 @@ interface Restore {
 export class PeerThread {
   readonly #worker: Worker;
   readonly #rpc: ThreadRpc;
-  readonly #store: Store;
+  /** Undefined on a client. */
+  readonly #heldStore: Store | undefined;
   readonly #snapshots = new Map<number, AsyncIterator<Uint8Array>>();
   readonly #restores = new Map<number, Restore>();
   #lastStream = 0;
   #stopping = false;
 
-  constructor(options: PeerThreadOptions, store: Store, events: PeerThreadEvents) {
-    this.#store = store;
+  constructor(options: PeerThreadOptions, store: Store | undefined, events: PeerThreadEvents) {
+    this.#heldStore = store;
     // Its own small heap: what it holds is bounded by queues and windows.
     this.#worker = new Worker(entryFile('peer-thread'), { workerData: options, resourceLimits: { maxOldGenerationSizeMb: 512 } });
     const calls: MainCalls = {
@@ -115,6 +116,11 @@ export class PeerThread {
 
   setStateHashes(hashes: readonly StateHash[]): void {
     this.#rpc.notify('stateHashes', hashes);
+  }
+
+  get #store(): Store {
+    assert(this.#heldStore, 'consensus runs only where there is a store');
+    return this.#heldStore;
   }
 
   /** Stops transport and consensus, then the thread. */

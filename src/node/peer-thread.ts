@@ -7,6 +7,7 @@ import { connect as connectSocket, createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { parentPort, workerData } from 'node:worker_threads';
 import { ConsensusNode, LevelLogStorage } from '../consensus/index.ts';
+import type { QuorumNews } from '../gossip/index.ts';
 import { assert } from '../lib/assert.ts';
 import { systemClock } from '../lib/clock.ts';
 import { errorMessage, KontikiError } from '../lib/errors.ts';
@@ -23,6 +24,7 @@ import { RemoteStateMachine } from './remote-state-machine.ts';
 import { DiskHandover, MeasuredLogStorage } from './slow-disk.ts';
 import { sendState } from './state-stream.ts';
 import { ThreadRpc } from './thread-rpc.ts';
+import { type DoorService, VoterDoor } from './voter-door.ts';
 
 assert(parentPort, 'the peer thread must be a worker');
 /** Ten to twenty ticks without a leader start an election: with this, the cluster has a new one within a second. */
@@ -39,6 +41,7 @@ const transport = await createTransport({
 });
 assert(transport.id === options.id, 'the transport must have the identity of this peer');
 
+/** Undefined before the start, and on a client. */
 let storage: LevelLogStorage | undefined;
 let measuredStorage: MeasuredLogStorage | undefined;
 const diskMedianMs = () => measuredStorage?.medianMs() ?? 0;
@@ -47,15 +50,17 @@ let diskLow = false;
 
 const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNotices[Notice]) => void } = {
   async start({ members, bootstrap, expectsLog }) {
-    storage = await LevelLogStorage.open(options.raftDir);
-    measuredStorage = new MeasuredLogStorage(storage, systemClock);
-    const node = newConsensus(measuredStorage, bootstrap, expectsLog);
-    await node.start();
-    consensus = node;
+    if (options.raftDir !== undefined) {
+      storage = await LevelLogStorage.open(options.raftDir);
+      measuredStorage = new MeasuredLogStorage(storage, systemClock);
+      const node = newConsensus(measuredStorage, bootstrap, expectsLog);
+      await node.start();
+      consensus = node;
+      diskHandover.start();
+    }
     setMembers(members);
     gossip.start();
     lease.start();
-    diskHandover.start();
   },
   addresses: async () => transport.addresses(),
   propose: (data) => started().propose(data),
@@ -63,6 +68,7 @@ const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNoti
   changeMembership: (change) => started().changeMembership(change),
   transferLeadership: (to) => started().transferLeadership(to),
   status: async () => started().status(),
+  served: async () => ({ by: voterDoor.present, ...gossip.leader() }),
   ask: ({ address, request }) => transport.ask(address, request, AbortSignal.timeout(10_000)),
   askMember: ({ peer, request }) => transport.askMember(peer, request, AbortSignal.timeout(3_000)),
   refusedBy: async () => transport.refusedBy(),
@@ -115,6 +121,7 @@ function newConsensus(log: MeasuredLogStorage, bootstrap: boolean, expectsLog: b
     id: options.id,
     bootstrap,
     expectsLog,
+    forgotten: options.forgotten,
     storage: log,
     network: {
       send: (to, frame) => transport.send(to, 'consensus', frame),
@@ -142,22 +149,43 @@ const gossip = new GossipLoop({
   transport,
   clock: systemClock,
   logger: logger.child({ part: 'gossip' }),
-  own: () => ({ stateHashes, leaseMs: Math.round(lease.remainingMs()), syncMs: Math.round(diskMedianMs()), diskLow }),
+  own: () => ({
+    stateHashes,
+    leaseMs: Math.round(lease.remainingMs()),
+    syncMs: Math.round(diskMedianMs()),
+    diskLow,
+    quorum: quorumNews(),
+  }),
   fencedAtMs: (deadSinceMs) => lease.fencedAtMs(deadSinceMs),
   onStateJudged: (judgement) => tell('stateJudged', judgement),
-  onHealth: (views) => tell('health', views),
+  onHealth: (views) => {
+    if (!measuredStorage) voterDoor.review();
+    tell('health', views);
+  },
   onAddresses: learnAddresses,
 });
 
+function quorumNews(): QuorumNews | undefined {
+  if (!consensus) return undefined;
+  const { id, term, leader, membership } = consensus.status();
+  const votes = membership.voters.includes(id) || membership.votersOutgoing.includes(id);
+  return { votes, term, ...(leader === undefined ? {} : { leader }) };
+}
+
 const lease = new LeaseKeeper({
   id: options.id,
-  consensus: { status: () => started().status(), readIndex: (signal) => started().readIndex(signal) },
+  consensus: { status: leaseStatus, readIndex: (signal) => started().readIndex(signal) },
   send: (to, frame) => transport.send(to, 'gossip', frame),
   isDead: (peer) => gossip.isDead(peer),
   clock: systemClock,
   onError: (error) => logger.warn({ error }, 'a round of the lease failed and will be repeated'),
 });
 transport.onFrame('gossip', (from, frame) => lease.receive(from, frame));
+/** A client follows the leader that the others tell of. */
+function leaseStatus() {
+  return storage ? started().status() : { role: 'client', ...gossip.leader() };
+}
+
 const leaseServer = await serveLease(options.leaseSocket, lease);
 
 const diskHandover = new DiskHandover({
@@ -174,13 +202,39 @@ transport.onAsk((from, request) => ask('answerAsk', { from, request }));
 // Streams to this machine's agent: what another member opened goes to the agent's socket.
 transport.handleStream('agent', (_from, stream) => join(stream, connectSocket(options.agentSocket)));
 
-// A member whose state went wrong asks for ours.
-transport.handleStream('state', (from, stream) => {
-  sendState(stateMachine, stream).catch((error: unknown) => logger.warn({ error, from }, 'a snapshot was not sent to its end'));
+if (storage) {
+  // A member whose state went wrong asks for ours.
+  transport.handleStream('state', (from, stream) => {
+    sendState(stateMachine, stream).catch((error: unknown) => logger.warn({ error, from }, 'a snapshot was not sent to its end'));
+  });
+  // A member without the state works through us.
+  for (const [service, socket] of Object.entries(options.doorSockets)) {
+    transport.handleStream(service, (_from, stream) => serveDoor(stream, socket));
+  }
+}
+
+/** One byte tells that this machine's daemon has taken the stream; nobody listens while it starts or stops. */
+function serveDoor(stream: Duplex, path: string): void {
+  const socket = connectSocket(path);
+  socket.once('connect', () => stream.write('\n'));
+  join(stream, socket);
+}
+
+const voterDoor = new VoterDoor({
+  linked: () => {
+    const withState = new Set(recorded.filter(({ log = 'held' }) => log === 'held').map(({ id }) => id));
+    return transport.connected().filter((peer) => withState.has(peer));
+  },
+  voters: () => gossip.voters(),
+  openStream: (peer, service, signal) => transport.openStream(peer, service, signal),
+  clock: systemClock,
+  random: systemRandom,
+  logger: logger.child({ part: 'door' }),
 });
 
 // Streams to other machines' agents: the main thread connects here, names the peer (and the
-// service, when it is not the agent) in one line, then the bytes pass through.
+// service, when it is not the agent) in one line, then the bytes pass through. With * as the peer,
+// it is whichever machine serves this one (but for a third word), and one byte comes back before the others.
 if (existsSync(options.streamsSocket)) rmSync(options.streamsSocket);
 const streamsServer = createServer((socket) => {
   void passThrough(socket).catch((error: unknown) => {
@@ -192,7 +246,14 @@ streamsServer.listen(options.streamsSocket);
 
 async function passThrough(socket: Duplex): Promise<void> {
   const { line, rest } = await firstLine(socket);
-  const [peer, service] = line.split(' ') as [string, string?];
+  const [peer, service, except] = line.split(' ') as [string, string?, string?];
+  if (peer === '*') {
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort(new Error('the asker has gone')));
+    const stream = await voterDoor.open(service as DoorService, gone.signal, except);
+    socket.write('\n');
+    return join(socket, stream);
+  }
   const stream = await transport.openStream(peer, service ?? 'agent', AbortSignal.timeout(5_000));
   if (rest.length > 0) stream.write(rest);
   join(socket, stream);

@@ -9,12 +9,13 @@
  *   cut a | heal a                        loses all that a sends or should receive from now on
  *   hold a | release a                    a's disk stands still; goes on
  *   crash a | restart a                   loses what was not on disk
+ *   forget a index                        drops the log that a had, which held everything up to index
  *   change a addLearner d | change a set b,c d   one member; all voters and all learners at once
  *   propose a text (or x*2000) | read a | transfer a b | compact a index
  *   vote b>a term last-index/last-term    a request for a vote made by hand ('preVote' likewise)
  *   status                                all peers
  */
-import { bootstrapState, emptyState, type LogState, RaftCore } from '../../src/consensus/core.ts';
+import { bootstrapState, emptyState, forgottenState, type LogState, RaftCore } from '../../src/consensus/core.ts';
 import { ConsensusError } from '../../src/consensus/errors.ts';
 import { type LogBatch, type StoredLog, storedAfter } from '../../src/consensus/log-batch.ts';
 import { decodeMembership, encodeMembership } from '../../src/consensus/membership.ts';
@@ -42,6 +43,7 @@ interface Peer {
   writes: { batch: LogBatch | undefined; done: () => void }[];
   shown: string;
   reads: number;
+  muteBefore: number;
 }
 
 interface Flight {
@@ -166,6 +168,12 @@ export class Scenario {
       case 'restart':
         this.#start(this.#peer(first));
         break;
+      case 'forget': {
+        const { term } = this.#core(first);
+        const index = Number(words[1]);
+        this.#add(first, forgottenState(first, { term, index }), index);
+        break;
+      }
       case 'propose':
         this.#core(first).propose(Buffer.from(lengthened(words.slice(1).join(' '))));
         break;
@@ -211,7 +219,7 @@ export class Scenario {
     return core;
   }
 
-  #add(id: string, state: LogState): void {
+  #add(id: string, state: LogState, muteBefore = 0): void {
     const stored = { ...state, restoring: undefined };
     const peer: Peer = {
       id,
@@ -223,13 +231,15 @@ export class Scenario {
       writes: [],
       shown: '',
       reads: 0,
+      muteBefore,
     };
     this.#peers.set(id, peer);
     this.#start(peer);
   }
 
   #start(peer: Peer): void {
-    peer.core = new RaftCore({ id: peer.id, state: peer.stored, applied: peer.applied.index, random, ...limits });
+    const { id, stored: state, muteBefore, applied } = peer;
+    peer.core = new RaftCore({ id, state, applied: applied.index, random, muteBefore, ...limits });
   }
 
   #take(from: string, to: string): Flight[] {

@@ -11,7 +11,12 @@ const plain = (value: unknown) => JSON.parse(JSON.stringify(value));
 test('a heartbeat survives encoding', () => {
   const beat = heartbeat('a', 7, { incarnation: 1_763_000_000_000, heardMs: { b: 250, __proto__x: 3 } });
   assert.equal(plain(decodeHeartbeat(encodeHeartbeat(beat))), plain(beat));
-  const more = heartbeat('a', 8, { stateHashes: [{ index: 1000, hash: '0f'.repeat(16) }], leaseMs: 3_500, syncMs: 2 });
+  const more = heartbeat('a', 8, {
+    stateHashes: [{ index: 1000, hash: '0f'.repeat(16) }],
+    leaseMs: 3_500,
+    syncMs: 2,
+    quorum: { votes: true, term: 4, leader: 'b' },
+  });
   assert.equal(plain(decodeHeartbeat(encodeHeartbeat(more))), plain(more));
 });
 
@@ -33,6 +38,8 @@ test('anything else is refused by name', () => {
     { ...good, peer: 'x'.repeat(300) },
     { ...good, leaseMs: -1 },
     { ...good, syncMs: 'fast' },
+    { ...good, quorum: { votes: 'yes', term: 1 } },
+    { ...good, quorum: { votes: true, term: 1, leader: '' } },
     { ...good, stateHashes: [{ index: 1.5, hash: 'a' }] },
     { ...good, stateHashes: Array.from({ length: 9 }, (_, index) => ({ index, hash: 'a' })) },
     { ...good, sequence: -1 },

@@ -78,13 +78,13 @@ test('how long a machine is dead counts from the first verdict that the leader h
   };
   const since = new Map<string, number>();
   const at = (nowMs: number) => recordedMembers(store, health, since, nowMs).get('b');
-  assert.equal(at(1_000), { wanted: 'voter', deadForMs: 0 });
-  assert.equal(at(5_000), { wanted: 'voter', deadForMs: 4_000 });
+  assert.equal(at(1_000), { wanted: 'voter', deadForMs: 0, log: undefined });
+  assert.equal(at(5_000), { wanted: 'voter', deadForMs: 4_000, log: undefined });
   verdict = 'alive';
-  assert.equal(at(6_000), { wanted: 'voter', deadForMs: undefined });
+  assert.equal(at(6_000), { wanted: 'voter', deadForMs: undefined, log: undefined });
   verdict = 'dead';
-  assert.equal(at(7_000), { wanted: 'voter', deadForMs: 0 });
-  assert.equal(recordedMembers(store, health, since, 1).get('c'), { wanted: 'auto', deadForMs: undefined });
+  assert.equal(at(7_000), { wanted: 'voter', deadForMs: 0, log: undefined });
+  assert.equal(recordedMembers(store, health, since, 1).get('c'), { wanted: 'auto', deadForMs: undefined, log: undefined });
 });
 
 /** A watch of 'd' whose members b and c answer as told; undefined: not at all. */

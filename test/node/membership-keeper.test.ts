@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ConsensusStatus } from '../../src/consensus/types.ts';
-import type { Wanted } from '../../src/node/cluster-records.ts';
+import type { LogPlace, Wanted } from '../../src/node/cluster-records.ts';
 import {
   deadVoterGraceMs,
   type MembershipStep,
@@ -23,25 +23,27 @@ interface Machine {
   recorded: boolean;
   wanted: Wanted;
   deadForMs: number | undefined;
+  log: LogPlace | undefined;
 }
 
 const lastIndex = 1000;
 
 /**
- * `a` a voter, `(b)` a learner, `[c]` only recorded; then `!` dead for long, `~` dead for a moment, `?` not recorded, `-` far behind,
- * `0` nothing of the log yet, `x` silent, `V` `L` `G` wanted as voter, as learner, gone.
+ * `a` a voter, `(b)` a learner, `[c]` only recorded, `{d}` a client, `{d+}` called, `{d*}` dismissed; then `!` dead for long, `~` dead for a moment, `?` not recorded, `-` far behind,
+ * `0` nothing of the log yet, `x` silent, `V` `C` `G` wanted as voter, as client, gone, `o` of an earlier version.
  */
 function machine(text: string): Machine {
-  const peer = /[a-z]/.exec(text)?.[0] ?? '';
+  const peer = /[a-np-w]/.exec(text)?.[0] ?? '';
   const has = (mark: string) => text.includes(mark);
   return {
     peer,
-    place: has('(') ? 'learner' : has('[') ? 'none' : 'voter',
+    place: has('(') ? 'learner' : has('[') || has('{') ? 'none' : 'voter',
     match: has('0') ? 0 : has('-') ? 500 : lastIndex,
     active: !has('!') && !has('x') && !has('~'),
     recorded: !has('?'),
-    wanted: has('V') ? 'voter' : has('L') ? 'learner' : has('G') ? 'gone' : 'auto',
+    wanted: has('V') ? 'voter' : has('C') ? 'client' : has('G') ? 'gone' : 'auto',
     deadForMs: has('!') ? deadVoterGraceMs : has('~') ? 100 : undefined,
+    log: has('o') ? undefined : has('+') ? 'called' : has('*') ? 'dismissed' : has('{') ? 'none' : 'held',
   };
 }
 
@@ -57,39 +59,59 @@ function viewOf(machines: Machine[], more: Partial<ConsensusStatus> = {}): Membe
   const records = machines.filter((one) => one.recorded);
   return {
     status,
-    recorded: new Map(records.map(({ peer, wanted, deadForMs }): [string, RecordedMember] => [peer, { wanted, deadForMs }])),
+    recorded: new Map(
+      records.map(({ peer, wanted, deadForMs, log }): [string, RecordedMember] => [peer, { wanted, deadForMs, log }]),
+    ),
   };
 }
 
 const cluster = (text: string, more?: Partial<ConsensusStatus>) => viewOf(text.split(' ').map(machine), more);
-const said = (step: MembershipStep | undefined) => (step ? `${step.type} ${step.peer}` : 'nothing');
+const said = (step: MembershipStep | undefined) =>
+  step ? `${step.type === 'log' ? step.to : step.type} ${step.peer}` : 'nothing';
 
 const table: [string, string, string][] = [
   ['a recorded machine first becomes a learner', 'a [b]', 'addLearner b'],
-  ['also while it is dead', 'a b c [d!]', 'addLearner d'],
+  ['one that is needed no more drops its log', 'a b c [d!]', 'dismissed d'],
+  ['one of an earlier version cannot', 'a b c [do]', 'addLearner d'],
   ['one that is to go is not taken in', 'a [bG]', 'nothing'],
   ['the founder stays although its record is not written yet', 'a?', 'nothing'],
 
   ['two machines have one voter: two would stop with either', 'a (b)', 'nothing'],
   ['three machines have three voters', 'a (b) (c)', 'promote b'],
   ['the way there leads over two', 'a b (c)', 'promote c'],
-  ['four machines have three voters', 'a b c (d)', 'nothing'],
+  ['four machines have three voters', 'a b c (d)', 'remove d'],
+  ['and a client', 'a b c {d}', 'nothing'],
+  ['a learner of an earlier version stays one', 'a b c (do)', 'nothing'],
   ['five machines have five', 'a b c (d) (e)', 'promote d'],
-  ['and no more', 'a b c d e (f) (g)', 'nothing'],
+  ['a fifth one makes a client needed', 'a b c {d} (e)', 'called d'],
+  ['and no more', 'a b c d e (f)', 'remove f'],
+  ['however many clients there are', 'a b c d e {f} {g} {h}', 'nothing'],
   ['an even number is made odd by a further machine', 'a b c d (e)', 'promote e'],
   ['and else left as it is: no healthy voter is demoted for it', 'a b c d', 'nothing'],
 
   ['who is behind waits', 'a (b-) (c)', 'nothing'],
   ['who has nothing yet waits', 'a (b0) (c)', 'nothing'],
   ['who is silent waits', 'a (bx) (c)', 'nothing'],
-  ['who is called dead waits', 'a (b!) (c)', 'nothing'],
-  ['those ready are enough', 'a (b-) (c) (d)', 'promote c'],
+  ['who is called dead goes', 'a (b!) (c)', 'remove b'],
+  ['and stays for a while', 'a (b~) (c)', 'nothing'],
+  ['who is the farthest behind is not needed', 'a (b-) (c) (d)', 'remove b'],
+  ['those ready are enough', 'a (bo-) (c) (d)', 'promote c'],
 
   ['a dead voter keeps its place during the grace time', 'a b c~ (d)', 'nothing'],
   ['then a learner is promoted first', 'a b c! (d)', 'promote d'],
-  ['and the dead one demoted', 'a b c! d', 'remove c'],
-  ['it is a learner from then on', 'a b d [c!]', 'addLearner c'],
-  ['and no voter when it is back', 'a b d (c)', 'nothing'],
+  ['and the dead one removed', 'a b c! d', 'remove c'],
+  ['it has to drop its log', 'a b d [c!]', 'dismissed c'],
+  ['when it is back', 'a b d {c*}', 'nothing'],
+  ['a client is called when the grace time is over', 'a b c! {d}', 'called d'],
+  ['and not before', 'a b c~ {d}', 'nothing'],
+  ['it comes by itself', 'a b c! {d+}', 'nothing'],
+  ['and is taken in', 'a b c! [d]', 'addLearner d'],
+  ['nobody else is called meanwhile', 'a b c! {d+} {e}', 'nothing'],
+  ['unless it dies too', 'a b c! {d+!} {e}', 'none d'],
+  ['then the next one is', 'a b c! {d!} {e}', 'called e'],
+  ['who was called for nothing goes back', 'a b c {d+}', 'none d'],
+  ['a client that is called is not taken in before it says so', 'a {b+}', 'nothing'],
+  ['the second machine is no client', 'a {b}', 'called b'],
   ['without a replacement it stays', 'a b c!', 'nothing'],
   ['also of five', 'a b c d e!', 'nothing'],
   ['two dead of five are two too many: three survive as much', 'a b c d! e!', 'remove d'],
@@ -106,14 +128,21 @@ const table: [string, string, string][] = [
   ['a leader that is to go hands over first', 'aG b c', 'transfer b'],
   ['to one that lives', 'aG b~ c d e', 'transfer c'],
   ['and stays when the rest were no quorum', 'aG b c~', 'nothing'],
-  ['the last voter stays', 'aL', 'nothing'],
+  ['the last voter stays', 'aC', 'nothing'],
 
-  ['who is wanted as learner stops voting', 'a b cL', 'remove c'],
-  ['and is taken in again as one', 'a b [cL]', 'addLearner c'],
-  ['and stays one', 'a b (cL) (d)', 'promote d'],
-  ['who is wanted as voter comes first', 'a (b) (cV) (d)', 'promote c'],
+  ['a machine that is to go waits for a client', 'a b cG {d}', 'called d'],
+  ['until it votes', 'a b cG (d-)', 'nothing'],
+  ['also while it begins anew', 'a b cG (d0x)', 'nothing'],
+  ['but not when it is dead', 'a b cG (d0!)', 'remove d'],
+  ['who is wanted as client stops voting', 'a b cC', 'remove c'],
+  ['and drops its log', 'a b [cC]', 'dismissed c'],
+  ['so does a learner', 'a b (cC) (d)', 'remove c'],
+  ['and stays a client', 'a b {cC} (d)', 'promote d'],
+  ['who is wanted as voter comes first', 'a (b) (cV)', 'promote c'],
+  ['also among clients', 'a b {c} {dV}', 'called d'],
+  ['and whatever the number', 'a b c {dV}', 'called d'],
   ['and whatever the number', 'a b c (dV)', 'promote d'],
-  ['but for a sixth', 'a b c d e (fV)', 'nothing'],
+  ['but for a sixth', 'a b c d e (fV)', 'remove f'],
 ];
 
 for (const [what, before, step] of table) {
@@ -137,6 +166,9 @@ const outlooks: [string, string, string][] = [
   ['a (b)', 'a', 'safe: 1 of 1 reachable, 1 needed'],
   ['a', 'a', 'fatal: 0 of 0 reachable, 1 needed'],
   ['a b c (d)', 'd', 'safe: 3 of 3 reachable, 2 needed'],
+  ['a b c {d}', 'c', 'safe: 3 of 3 reachable, 2 needed'],
+  ['a b c {d!}', 'c', 'fragile: 2 of 2 reachable, 2 needed'],
+  ['a b c {dC}', 'c', 'fragile: 2 of 2 reachable, 2 needed'],
 ];
 
 for (const [before, peer, expected] of outlooks) {
@@ -152,10 +184,19 @@ test('what becomes of the quorum with one more', () => {
 });
 
 /** The machines after a step, as consensus would make it; one that is promoted or removed keeps its log. */
-function after(machines: Machine[], { type, peer }: MembershipStep): Machine[] {
+function after(machines: Machine[], step: MembershipStep): Machine[] {
   const place = { addLearner: 'learner', promote: 'voter', remove: 'none', transfer: 'voter' } as const;
-  return machines.map((one) => (one.peer === peer ? { ...one, place: place[type] } : one));
+  const change = step.type === 'log' ? { log: step.to } : { place: place[step.type] };
+  return machines.map((one) => (one.peer === step.peer ? { ...one, ...change } : one));
 }
+
+/** What machines do by themselves: who is called begins a log, who is dismissed drops it. */
+const followed = (machines: Machine[]) =>
+  machines.map((one): Machine => {
+    if (one.deadForMs !== undefined) return one;
+    if (one.log === 'called') return { ...one, log: 'held', match: lastIndex };
+    return one.log === 'dismissed' ? { ...one, log: 'none' } : one;
+  });
 
 const live = ({ peer, active, deadForMs }: Machine) => peer === 'a' || (active && deadForMs === undefined);
 const isQuorum = (machines: Machine[]) => {
@@ -172,7 +213,12 @@ const anyMachine = (peer: string): fc.Arbitrary<Machine> =>
     recorded: fc.oneof({ weight: 7, arbitrary: fc.constant(true) }, { weight: 1, arbitrary: fc.constant(false) }),
     wanted: fc.oneof(
       { weight: 6, arbitrary: fc.constant<Wanted>('auto') },
-      { weight: 3, arbitrary: fc.constantFrom<Wanted>('voter', 'learner', 'gone') },
+      { weight: 3, arbitrary: fc.constantFrom<Wanted>('voter', 'client', 'gone') },
+    ),
+    log: fc.oneof(
+      { weight: 4, arbitrary: fc.constant<LogPlace>('held') },
+      { weight: 3, arbitrary: fc.constantFrom<LogPlace>('none', 'called', 'dismissed') },
+      { weight: 1, arbitrary: fc.constant(undefined) },
     ),
     deadForMs: fc.oneof(
       { weight: 3, arbitrary: fc.constant(undefined) },
@@ -185,6 +231,8 @@ const anyCluster = fc
   .integer({ min: 0, max: 7 })
   .chain((others) => fc.tuple(...[...'bcdefgh'].slice(0, others).map(anyMachine)))
   .map((others) => others.map((one) => (one.recorded ? one : { ...one, deadForMs: undefined })))
+  // Who says that it holds nothing has left the membership before.
+  .map((others) => others.map((one): Machine => (one.log && one.log !== 'held' ? { ...one, place: 'none' } : one)))
   .map((others): Machine[] => [{ ...machine('a'), wanted: 'auto' }, ...others])
   .filter(isQuorum);
 
@@ -193,15 +241,21 @@ test('whatever happens: the quorum lives through every step, healthy voters stay
     fc.property(anyCluster, (start) => {
       let machines = start;
       for (let round = 0; ; round++) {
-        assert.ok(round < 40, 'it comes to rest');
+        assert.ok(round < 60, 'it comes to rest');
         const step = nextMembershipStep(viewOf(machines));
-        if (!step) break;
-        const one = machines.find(({ peer }) => peer === step.peer) as Machine;
-        machines = after(machines, step);
+        if (!step && followed(machines).every((one, index) => one.log === machines[index]?.log)) break;
+        const before = machines;
+        machines = followed(step ? after(machines, step) : machines);
+        if (!step) continue;
+        const one = before.find(({ peer }) => peer === step.peer) as Machine;
         assert.ok(isQuorum(machines), `${said(step)} keeps a quorum`);
         if (step.type === 'remove' && one.place === 'voter') {
-          const unwanted = !one.recorded || one.wanted === 'gone' || one.wanted === 'learner';
+          const unwanted = !one.recorded || one.wanted === 'gone' || one.wanted === 'client';
           assert.ok(unwanted || (one.deadForMs ?? 0) >= deadVoterGraceMs, `${said(step)} has a reason`);
+        }
+        if (step.type === 'log' || step.type === 'addLearner') {
+          assert.is(one.place, 'none', `${said(step)} is of one outside`);
+          assert.ok(step.type === 'log' || one.log === 'held' || one.log === undefined, `${said(step)} is of one with a log`);
         }
         if (step.type === 'promote') assert.ok(live(one) && one.match >= 900, `${said(step)} is of one that can vote at once`);
       }
@@ -211,7 +265,13 @@ test('whatever happens: the quorum lives through every step, healthy voters stay
         (one) => one.place === 'learner' && live(one) && one.match >= 900 && one.recorded && one.wanted === 'auto',
       );
       const healthy = voting.filter(live).length;
-      if (voting.every(live) && healthy < 5) assert.ok(idle.length < (healthy % 2 === 0 ? 1 : 2), 'nobody idles who is needed');
+      const holding = machines.filter((one) => one.place !== 'none').length;
+      const clients = machines.filter((one) => one.log === 'none' && live(one) && one.recorded && one.wanted === 'auto');
+      if (clients.length > 0) assert.ok(holding >= 3, 'nobody is a client of fewer than three');
+      // A voter that is to leave stays while a machine that lives is on its way to take the place.
+      const leaving = voting.some((one) => !one.recorded || one.wanted === 'gone' || one.wanted === 'client');
+      if (voting.every(live) && !leaving && healthy < 5)
+        assert.ok(idle.length < (healthy % 2 === 0 ? 1 : 2), 'nobody idles who is needed');
     }),
     { numRuns: 2_000 },
   );

@@ -48,6 +48,7 @@ async function startPeer(number: number): Promise<Peer> {
       agentSocket: `${folder}-agent`,
       streamsSocket: `${folder}-streams`,
       leaseSocket: `${folder}-lease`,
+      doorSockets: { 'door-api': `${folder}-door`, 'door-control': `${folder}-control` },
       durable: store.durable(),
       logLevel: 'error',
     },

@@ -16,7 +16,7 @@ export interface Outcome {
 export interface PeerStatus {
   name: string;
   pid?: number;
-  role?: 'leader' | 'follower' | 'learner';
+  role?: 'leader' | 'follower' | 'learner' | 'client';
   alive: boolean;
   apiPort: number;
 }

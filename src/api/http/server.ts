@@ -8,11 +8,11 @@ import http2 from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../../lib/logger.ts';
-import { type Authenticator, authenticated } from '../authentication.ts';
+import { authenticated } from '../authentication.ts';
+import { memberUser } from '../relay/member-user.ts';
 import type { TlsFiles, User } from '../types.ts';
-import { connectionOf, Exchange } from './exchange.ts';
-import type { Authenticate, RequestHandler } from './handler.ts';
-import { handleUpgrade, type UpgradeOptions } from './upgrades.ts';
+import { connectionOf } from './exchange.ts';
+import type { Authenticate } from './handler.ts';
 
 /** Clients of Go close idle connections after 90 s; a server that is quicker makes them lose requests. */
 const keepAliveTimeoutMs = 180_000;
@@ -27,19 +27,23 @@ interface Http2WithHttp1 extends http2.Http2SecureServer {
   headersTimeout: number;
 }
 
+/** What listeners do with what comes; neither call may throw. */
+export interface Service {
+  /** Who sends a request over TLS, by certificate or token. */
+  userOf(request: IncomingMessage, socket: Socket, signal: AbortSignal): Promise<User> | User;
+  request(request: IncomingMessage, response: ServerResponse, authenticate: Authenticate): void;
+  upgrade(upgrade: { request: IncomingMessage; socket: Duplex; head: Buffer }, authenticate: Authenticate): void;
+}
+
 export class Listeners {
-  readonly #handler: RequestHandler;
-  readonly #authenticator: Authenticator;
-  readonly #upgrades: UpgradeOptions;
+  readonly #service: Service;
   readonly #logger: Logger;
   readonly #servers = new Set<Server>();
   readonly #sockets = new Set<Socket>();
   readonly #sessions = new Set<http2.ServerHttp2Session>();
 
-  constructor(options: { handler: RequestHandler; authenticator: Authenticator; upgrades: UpgradeOptions; logger: Logger }) {
-    this.#handler = options.handler;
-    this.#authenticator = options.authenticator;
-    this.#upgrades = options.upgrades;
+  constructor(options: { service: Service; logger: Logger }) {
+    this.#service = options.service;
     this.#logger = options.logger;
   }
 
@@ -62,16 +66,27 @@ export class Listeners {
       session.on('error', (error) => this.#logger.debug({ error }, 'a connection broke'));
     });
     server.on('tlsClientError', (error) => this.#logger.debug({ error }, 'a TLS handshake failed'));
-    this.#serve(server, (request) => (signal) => this.#authenticator.userOf(request, connectionOf(request), signal));
+    this.#serve(server, (request) => (signal) => this.#service.userOf(request, connectionOf(request), signal));
     await listening(server, () => server.listen({ host: options.host, port: options.port }));
     return (server.address() as AddressInfo).port;
   }
 
   /** Replaces what a former process has left at `path`. */
-  async listenSocket(path: string, user: User): Promise<void> {
-    const server = http.createServer();
+  listenSocket(path: string, user: User): Promise<void> {
     const known = authenticated(user);
-    this.#serve(server, () => () => known);
+    return this.#listenLocally(path, () => () => known);
+  }
+
+  /** For requests that other members relay: they say who the user is, or leave the token to be checked here. */
+  listenMembers(path: string): Promise<void> {
+    return this.#listenLocally(path, (request) => (signal) => {
+      return memberUser(request) ?? this.#service.userOf(request, request.socket, signal);
+    });
+  }
+
+  async #listenLocally(path: string, authenticate: (request: IncomingMessage) => Authenticate): Promise<void> {
+    const server = http.createServer();
+    this.#serve(server, authenticate);
     await rm(path, { force: true });
     await listening(server, () => server.listen(path));
     await chmod(path, 0o600);
@@ -98,10 +113,10 @@ export class Listeners {
     server.headersTimeout = headersTimeoutMs;
     const events = server as http.Server;
     events.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      void this.#handler.handle(new Exchange(request, response), authenticate(request));
+      this.#service.request(request, response, authenticate(request));
     });
     events.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      void handleUpgrade(this.#upgrades, { request, socket, head }, authenticate(request));
+      this.#service.upgrade({ request, socket, head }, authenticate(request));
     });
     events.on('clientError', (error: Error, socket: Duplex) => {
       this.#logger.debug({ error }, 'a connection sent no HTTP');

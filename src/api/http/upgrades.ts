@@ -52,7 +52,7 @@ export async function handleUpgrade(
     const target = await streamTarget(options, line, { user, signal, asked });
     stream = { ...target, request, socket, head, query: line.query };
   } catch (error) {
-    return refuse(socket, handler.statusOf(line, error));
+    return refuseUpgrade(socket, handler.statusOf(line, error));
   }
   try {
     await handlePodStream(stream, { agents, logger, signal });
@@ -107,7 +107,7 @@ async function streamTarget(
 }
 
 /** Nothing has been answered yet: an ordinary response, then the end of the connection. */
-function refuse(socket: Duplex, { status }: StatusError): void {
+export function refuseUpgrade(socket: Duplex, { status }: StatusError): void {
   if (socket.destroyed) return;
   const body = Buffer.from(`${JSON.stringify(status)}\n`);
   const head = [

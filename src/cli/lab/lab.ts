@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { resolve } from 'node:path';
 import { stringify } from 'yaml';
-import type { ConsensusStatus } from '../../consensus/types.ts';
+import type { ConsensusStatus, PeerId } from '../../consensus/types.ts';
 import { delay, systemClock } from '../../lib/clock.ts';
 import { errorMessage } from '../../lib/errors.ts';
 import { loadConfig, pathsOf } from '../../node/config.ts';
@@ -24,7 +24,8 @@ export interface DaemonStatus {
   nodeName: string;
   pid: number;
   agentPid?: number;
-  consensus: ConsensusStatus;
+  /** A client takes no part in it, and tells what it has heard. */
+  consensus: ConsensusStatus | { role: 'client'; term: number; leader: PeerId | null };
 }
 
 /**

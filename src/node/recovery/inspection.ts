@@ -46,8 +46,9 @@ export async function inspectFolder(folder: string, scratch: string): Promise<In
   try {
     const text = readIfExists(paths.identity);
     if (text === undefined) return { ...known, problem: 'there is no identity.json: this is not the data folder of a peer' };
-    const { id: peer, nodeName, incarnation, member } = JSON.parse(text) as Identity;
+    const { id: peer, nodeName, incarnation, member, client } = JSON.parse(text) as Identity;
     known = { ...known, peer, nodeName, incarnation };
+    if (client) return { ...known, problem: 'this machine held no log and no state: it worked through others' };
     if (!member) return { ...known, problem: 'this machine never became a member of a cluster' };
     if (!existsSync(paths.raft) || !existsSync(paths.store)) return { ...known, problem: 'its log or its state is missing' };
     const found = await inspectCopies(copyOf(paths.raft, scratch, 'raft'), copyOf(paths.store, scratch, 'store'));

@@ -1,0 +1,252 @@
+/**
+ * The API endpoint of a machine without state. TLS ends here and certificates are checked here; the request goes on, as it is, to a
+ * machine that holds the state, with the user's name beside it. Tokens are checked there. Nothing is kept: bytes pass through at the
+ * speed of the slower side.
+ *
+ * A request is given up on one machine and begun on another only when nothing of it can have had an effect: before it was sent, or
+ * when it only reads and no answer has begun. A write whose machine is lost in between is answered with 503, a stream or watch ends.
+ */
+import http, { type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { errorMessage } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/logger.ts';
+import { StatusError, serviceUnavailable } from '../../machinery/status.ts';
+import { anonymous, userOfConnection } from '../authentication.ts';
+import { sendStatus } from '../http/answers.ts';
+import { Exchange } from '../http/exchange.ts';
+import type { Authenticate } from '../http/handler.ts';
+import { Listeners } from '../http/server.ts';
+import { refuseUpgrade } from '../http/upgrades.ts';
+import type { Relay, RelayOptions, User } from '../types.ts';
+import { encodeMemberUser, memberUserHeader } from './member-user.ts';
+
+/** Requests, watches and streams under way; each is a stream to the other machine. */
+export const relayedMax = 900;
+const readAttemptsMax = 3;
+const idleConnectionsMax = 32;
+const idleMs = 60_000;
+
+/** Of one connection, not of the message: RFC 9110, 7.6.1. The user's name comes from nobody but us. */
+const ownHeaders = new Set([
+  ...[
+    'connection',
+    'keep-alive',
+    'proxy-connection',
+    'te',
+    'trailer',
+    'transfer-encoding',
+    'upgrade',
+    'http2-settings',
+    'expect',
+  ],
+  memberUserHeader,
+]);
+
+class Connections extends http.Agent {
+  readonly #connect: RelayOptions['connect'];
+
+  constructor(connect: RelayOptions['connect']) {
+    super({ keepAlive: true, maxFreeSockets: idleConnectionsMax, timeout: idleMs });
+    this.#connect = connect;
+  }
+
+  override createConnection(_options: unknown, done: (error: Error | null, socket?: Duplex) => void): undefined {
+    this.#connect(AbortSignal.timeout(idleMs)).then(
+      (socket) => done(null, socket),
+      (error: Error) => done(error),
+    );
+  }
+}
+
+export function createRelay({ connect, logger }: RelayOptions): Relay {
+  const relaying = new Relaying(connect, logger);
+  const listeners = new Listeners({
+    service: {
+      userOf: (_request, socket) => userOfConnection(socket),
+      request: (request, response, authenticate) => void relaying.request(request, response, authenticate),
+      upgrade: (upgrade, authenticate) => void relaying.upgrade(upgrade, authenticate),
+    },
+    logger,
+  });
+  return {
+    listen: (options) => listeners.listenTls(options),
+    listenSocket: (path, user) => listeners.listenSocket(path, user),
+    async close() {
+      await listeners.close();
+      relaying.close();
+    },
+  };
+}
+
+class Relaying {
+  readonly #connect: RelayOptions['connect'];
+  readonly #connections: Connections;
+  readonly #logger: Logger;
+  #underWay = 0;
+
+  constructor(connect: RelayOptions['connect'], logger: Logger) {
+    this.#connect = connect;
+    this.#connections = new Connections(connect);
+    this.#logger = logger;
+  }
+
+  close(): void {
+    this.#connections.destroy();
+  }
+
+  /** Never rejects. */
+  async request(request: IncomingMessage, response: ServerResponse, authenticate: Authenticate): Promise<void> {
+    const exchange = new Exchange(request, response);
+    this.#underWay++;
+    try {
+      if (this.#underWay > relayedMax) throw serviceUnavailable(`more than ${relayedMax} requests are under way on this machine`);
+      const headers = headersFor(request, await authenticate(exchange.signal));
+      if (!onlyReads(exchange) && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked';
+      await this.#pass(exchange, response, headers);
+    } catch (error) {
+      await this.#fail(exchange, error);
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  /** Never rejects. Exec, attach and port-forward: after the head, bytes pass both ways until one side ends. */
+  async upgrade(upgrade: { request: IncomingMessage; socket: Duplex; head: Buffer }, authenticate: Authenticate): Promise<void> {
+    const { request, socket, head } = upgrade;
+    const gone = new AbortController();
+    socket.on('close', () => gone.abort(new Error('the client has gone')));
+    socket.on('error', (error) => this.#logger.debug({ error }, 'a stream connection broke'));
+    this.#underWay++;
+    try {
+      if (this.#underWay > relayedMax) throw serviceUnavailable(`more than ${relayedMax} requests are under way on this machine`);
+      const headers = headersFor(request, await authenticate(gone.signal));
+      headers.connection = 'Upgrade';
+      headers.upgrade = request.headers.upgrade ?? '';
+      const other = await this.#connect(gone.signal);
+      other.write(Buffer.concat([headOf(request, headers), head]));
+      await joined(socket, other);
+    } catch (error) {
+      if (!gone.signal.aborted) refuseUpgrade(socket, asStatus(error));
+    } finally {
+      this.#underWay--;
+    }
+  }
+
+  async #pass(exchange: Exchange, response: ServerResponse, headers: OutgoingHttpHeaders): Promise<void> {
+    const reads = onlyReads(exchange);
+    for (let attempt = 1; ; attempt++) {
+      let answer: IncomingMessage;
+      try {
+        answer = await this.#ask(exchange, headers);
+      } catch (error) {
+        if (exchange.signal.aborted) return;
+        this.#logger.debug({ error: errorMessage(error), path: exchange.path, attempt }, 'a request was not answered');
+        if (reads && attempt < readAttemptsMax) continue;
+        throw error;
+      }
+      return await copied(answer, response, exchange);
+    }
+  }
+
+  /** The answer, after its head. */
+  #ask(exchange: Exchange, headers: OutgoingHttpHeaders): Promise<IncomingMessage> {
+    const { request, signal } = exchange;
+    return new Promise((resolve, reject) => {
+      const outgoing = http.request({ agent: this.#connections, method: exchange.method, path: request.url, headers });
+      const onAbort = () => outgoing.destroy(new Error('the client has gone'));
+      signal.addEventListener('abort', onAbort, { once: true });
+      outgoing.once('close', () => signal.removeEventListener('abort', onAbort));
+      let sent = false;
+      outgoing.once('socket', () => {
+        sent = true;
+      });
+      outgoing.once('response', resolve);
+      outgoing.once('error', (error) => reject(sent ? unknownFate(error) : error));
+      // A body that nobody sends has ended already.
+      request.pipe(outgoing);
+    });
+  }
+
+  async #fail(exchange: Exchange, error: unknown): Promise<void> {
+    if (exchange.signal.aborted) return;
+    if (exchange.started) return exchange.destroy();
+    try {
+      await sendStatus(exchange, asStatus(error));
+    } catch (cause) {
+      this.#logger.debug({ error: cause, path: exchange.path }, 'an error could not be told to the client');
+      exchange.destroy();
+    }
+  }
+}
+
+const onlyReads = ({ method }: Exchange) => method === 'GET' || method === 'HEAD';
+
+const unknownFate = (error: Error) =>
+  serviceUnavailable(`the machine that was to answer was lost; the request may still have taken effect: ${error.message}`);
+
+function asStatus(error: unknown): StatusError {
+  return error instanceof StatusError ? error : serviceUnavailable(errorMessage(error));
+}
+
+/** Repeated headers stay apart. */
+function headersFor(request: IncomingMessage, user: User): Record<string, string | string[]> {
+  const headers = endToEnd(request);
+  headers.host = request.headers[':authority' as 'host'] ?? request.headers.host ?? 'kontiki';
+  // Nobody by certificate: the request may bring a token, which is checked where the accounts are.
+  if (user !== anonymous) headers[memberUserHeader] = encodeMemberUser(user);
+  return headers;
+}
+
+function endToEnd({ rawHeaders, headers }: IncomingMessage): Record<string, string | string[]> {
+  const named = new Set((headers.connection ?? '').toLowerCase().split(/[\s,]+/));
+  const kept: Record<string, string | string[]> = {};
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const [name, value] = [rawHeaders[i]?.toLowerCase() ?? '', rawHeaders[i + 1] ?? ''];
+    if (name.startsWith(':') || ownHeaders.has(name) || named.has(name)) continue;
+    const before = kept[name];
+    kept[name] = before === undefined ? value : [...(Array.isArray(before) ? before : [before]), value];
+  }
+  return kept;
+}
+
+function headOf({ method, url }: IncomingMessage, headers: OutgoingHttpHeaders): Buffer {
+  const lines = [`${method} ${url} HTTP/1.1`];
+  for (const [name, value] of Object.entries(headers)) {
+    for (const one of Array.isArray(value) ? value : [value]) lines.push(`${name}: ${one}`);
+  }
+  return Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1');
+}
+
+/** Resolves when the answer has come to its end, or either side was lost: then the client sees that it is not whole. */
+function copied(answer: IncomingMessage, response: ServerResponse, exchange: Exchange): Promise<void> {
+  return new Promise((resolve) => {
+    response.writeHead(answer.statusCode ?? 502, endToEnd(answer));
+    response.flushHeaders();
+    const over = () => {
+      if (!answer.complete) exchange.destroy();
+      answer.destroy();
+      resolve();
+    };
+    answer.once('close', over);
+    answer.on('error', over);
+    response.once('close', over);
+    answer.pipe(response);
+  });
+}
+
+/** Resolves when the client's side is closed. An end of the other side is passed on as one, a loss too. */
+function joined(client: Duplex, other: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    client.once('close', () => {
+      other.destroy();
+      resolve();
+    });
+    other.on('error', () => client.destroy());
+    other.once('close', () => {
+      if (!other.readableEnded) client.destroy();
+    });
+    client.pipe(other);
+    other.pipe(client);
+  });
+}
