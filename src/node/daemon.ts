@@ -223,7 +223,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   } catch (error) {
     if (!stopping.signal.aborted) throw error;
     // It was dismissed before it had anything.
-    for (const part of [place, standing, guard.repair, peer]) await part.stop();
+    for (const part of [place, standing, roomWatch, guard.repair, peer]) await part.stop();
     await store.close();
     releaseLock(paths);
     throw error;

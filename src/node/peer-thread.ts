@@ -41,6 +41,7 @@ const transport = await createTransport({
 });
 assert(transport.id === options.id, 'the transport must have the identity of this peer');
 
+const isClient = options.raftDir === undefined;
 /** Undefined before the start, and on a client. */
 let storage: LevelLogStorage | undefined;
 let measuredStorage: MeasuredLogStorage | undefined;
@@ -159,7 +160,7 @@ const gossip = new GossipLoop({
   fencedAtMs: (deadSinceMs) => lease.fencedAtMs(deadSinceMs),
   onStateJudged: (judgement) => tell('stateJudged', judgement),
   onHealth: (views) => {
-    if (!measuredStorage) voterDoor.review();
+    if (isClient) voterDoor.review();
     tell('health', views);
   },
   onAddresses: learnAddresses,
@@ -183,7 +184,7 @@ const lease = new LeaseKeeper({
 transport.onFrame('gossip', (from, frame) => lease.receive(from, frame));
 /** A client follows the leader that the others tell of. */
 function leaseStatus() {
-  return storage ? started().status() : { role: 'client', ...gossip.leader() };
+  return isClient ? { role: 'client', ...gossip.leader() } : started().status();
 }
 
 const leaseServer = await serveLease(options.leaseSocket, lease);
@@ -202,7 +203,7 @@ transport.onAsk((from, request) => ask('answerAsk', { from, request }));
 // Streams to this machine's agent: what another member opened goes to the agent's socket.
 transport.handleStream('agent', (_from, stream) => join(stream, connectSocket(options.agentSocket)));
 
-if (storage) {
+if (!isClient) {
   // A member whose state went wrong asks for ours.
   transport.handleStream('state', (from, stream) => {
     sendState(stateMachine, stream).catch((error: unknown) => logger.warn({ error, from }, 'a snapshot was not sent to its end'));

@@ -91,7 +91,7 @@ test('the new identity gets the name and the place, the old one is to leave, and
   assert.equal(recordIn(store, 'old')?.wanted, 'gone');
   assert.is.not(recordIn(store, 'old')?.nodeName, 'one', 'the machine has one record under its name');
   assert.equal(recordIn(store, id), {
-    ...record(id, 'one', { wanted: 'voter', incarnation: 4 }),
+    ...record(id, 'one', { wanted: 'voter', incarnation: 4, log: 'held' }),
     addresses: record('old', 'one').addresses,
   });
   assert.is(Buffer.from(store.get(nodeNameKey('one'))!.value).toString(), JSON.stringify(id));
