@@ -110,6 +110,11 @@ export function quantityValue(value: string | number): number {
   return Number(scaled(amountOf(value), 0));
 }
 
+/** Billionths, exactly: nothing finer is kept. Throws StatusError 400. */
+export function quantityNano(value: string | number): bigint {
+  return scaled(amountOf(value), nanoExponent);
+}
+
 function formatDecimal(digits: bigint, exponent: number, form: Form): string {
   let mantissa = digits;
   let power = exponent;
