@@ -24,7 +24,7 @@ const suites: Suite[] = [
   { name: 'types', command: [node, 'node_modules/typescript/bin/tsc', '-p', '.'], minutesMax: 3 },
   { name: 'lint', command: ['node_modules/@biomejs/cli-linux-x64/biome', 'check', '.'], minutesMax: 2 },
   { name: 'tidy', command: [node, 'scripts/tidy.ts'], minutesMax: 1 },
-  ...['lib', 'node', 'machinery', 'consensus', 'simulation', 'regression', 'gossip', 'store', 'transport'].map((name) =>
+  ...['lib', 'node', 'machinery', 'cel', 'consensus', 'simulation', 'regression', 'gossip', 'store', 'transport'].map((name) =>
     uvu(name),
   ),
   ...['client', 'kinds', 'streams', 'api', 'scheduler', 'controllers'].map((name) => uvu(name)),

@@ -7,7 +7,7 @@ import type { FunctionTable, Overload } from './functions.ts';
 import { shown } from './library/text-forms.ts';
 import { CelList } from './lists.ts';
 import { CelMap, keyForm, ValueMap } from './maps.ts';
-import { callCost, costs } from './runtime-cost.ts';
+import { type Cost, costOf, costs } from './runtime-cost.ts';
 import type { CelType } from './types.ts';
 import { CelOptional, type CelValue, kindOf } from './values.ts';
 
@@ -52,8 +52,18 @@ function accepts(type: CelType, value: CelValue): boolean {
   return kind === type.kind;
 }
 
-const fits = ({ args }: Overload, values: readonly CelValue[]) =>
-  args.length === values.length && args.every((type, index) => accepts(type, values[index] as CelValue));
+function fits({ args }: Overload, values: readonly CelValue[]): boolean {
+  for (let index = 0; index < args.length; index++) {
+    if (!accepts(args[index] as CelType, values[index] as CelValue)) return false;
+  }
+  return args.length === values.length;
+}
+
+/** What a call can mean, looked up once. */
+interface Candidate {
+  overload: Overload;
+  cost: Cost;
+}
 
 export class Evaluation {
   readonly #functions: FunctionTable;
@@ -61,6 +71,7 @@ export class Evaluation {
   readonly #variable: (name: string) => CelValue | undefined;
   readonly #meter: Meter;
   readonly #frames: Frame[] = [];
+  readonly #candidates = new Map<CallNode, readonly Candidate[]>();
 
   constructor(functions: FunctionTable, constants: Constants, variable: (name: string) => CelValue | undefined, meter: Meter) {
     this.#functions = functions;
@@ -107,7 +118,11 @@ export class Evaluation {
   }
 
   #frame(name: string): Frame | undefined {
-    return this.#frames.findLast((frame) => frame.name === name);
+    for (let index = this.#frames.length - 1; index >= 0; index--) {
+      const frame = this.#frames[index] as Frame;
+      if (frame.name === name) return frame;
+    }
+    return undefined;
   }
 
   #select({ operand, field, testOnly }: SelectNode): CelValue {
@@ -155,16 +170,26 @@ export class Evaluation {
   }
 
   #apply(node: CallNode, args: readonly CelValue[]): CelValue {
-    const candidates = node.overloads ?? [];
-    const id = candidates.find((candidate) => fits(this.#functions.withId(candidate), args));
-    if (id === undefined) throw noSuchOverload();
-    const { name, call } = this.#functions.withId(id);
-    this.#meter.spend(callCost(name, id, args));
+    const candidate = this.#candidatesOf(node).find(({ overload }) => fits(overload, args));
+    if (!candidate) throw noSuchOverload();
+    const { id, call } = candidate.overload;
+    this.#meter.spend(candidate.cost(args, id));
     if (id !== 'equals' && id !== 'not_equals') return call(...(args as never[]));
     const work = { parts: 0 };
     const same = equals(args[0] as CelValue, args[1] as CelValue, work);
     this.#meter.spend(Math.floor(work.parts / comparedPerUnit));
     return same === (id === 'equals');
+  }
+
+  #candidatesOf(node: CallNode): readonly Candidate[] {
+    const known = this.#candidates.get(node);
+    if (known) return known;
+    const candidates = (node.overloads ?? []).map((id) => {
+      const overload = this.#functions.withId(id);
+      return { overload, cost: costOf(overload.name, id) };
+    });
+    this.#candidates.set(node, candidates);
+    return candidates;
   }
 
   #truth(node: CelNode): boolean {
@@ -289,21 +314,21 @@ export class Evaluation {
       if (initial.kind === 'list') frame.items = [];
       else if (initial.kind === 'map') frame.entries = new Map();
     }
+    const depth = this.#frames.length;
     this.#frames.push(frame);
     try {
-      for (const [first, second] of pairsOf(range, node.variable2 !== undefined)) {
-        this.#frames.push({ name: node.variable, value: first });
-        if (node.variable2 !== undefined) this.#frames.push({ name: node.variable2, value: second });
-        try {
-          if (!this.#truth(node.condition)) break;
-          this.#step(node, frame);
-        } finally {
-          this.#frames.splice(this.#frames.lastIndexOf(frame) + 1);
-        }
+      const first: Frame = { name: node.variable, value: null };
+      this.#frames.push(first);
+      const second: Frame = { name: node.variable2 ?? '', value: null };
+      if (node.variable2 !== undefined) this.#frames.push(second);
+      for ([first.value, second.value] of pairsOf(range, node.variable2 !== undefined)) {
+        if (!this.#truth(node.condition)) break;
+        this.#step(node, frame);
       }
+      this.#frames.length = depth + 1;
       return this.value(node.result);
     } finally {
-      this.#frames.splice(this.#frames.lastIndexOf(frame));
+      this.#frames.length = depth;
     }
   }
 

@@ -53,7 +53,7 @@ function selfCompared(list: CelValue): number {
   return costs.list + 1 + Math.ceil(size * size * factor);
 }
 
-type Cost = (args: readonly CelValue[], id: string) => number;
+export type Cost = (args: readonly CelValue[], id: string) => number;
 const argument = (args: readonly CelValue[], index: number) => args[index] as CelValue;
 const sizeAt = (args: readonly CelValue[], index: number) => sizeOf(argument(args, index));
 
@@ -62,6 +62,8 @@ const scanSecond: Cost = (args) => scan(sizeAt(args, 1));
 const scanTwice: Cost = (args) => scan(sizeAt(args, 0), 2);
 const traverseFirst: Cost = (args) => traversal(argument(args, 0));
 const product: Cost = (args) => 1 + sizeAt(args, 0) * sizeAt(args, 1);
+/** As far as the shorter one goes. */
+const compared: Cost = (args) => (argument(args, 0) instanceof CelOpaque ? 1 : scan(Math.min(sizeAt(args, 0), sizeAt(args, 1))));
 const allocated: Cost = (args) => costs.list + 1 + sizeAt(args, 0);
 
 const byName: Record<string, Cost> = {
@@ -129,22 +131,19 @@ const byName: Record<string, Cost> = {
 const addressBytes = (args: readonly CelValue[]) => (String((args[0] as CelOpaque).form).includes(':') ? 16 : 4);
 const networkCost = (args: readonly CelValue[]) => scan(2 * addressBytes(args));
 
-/** Units for a call of this overload with these arguments; the evaluator spends them before it calls. */
-export function callCost(name: string, id: string, args: readonly CelValue[]): number {
-  switch (id) {
-    case 'string_to_bytes':
-    case 'bytes_to_string':
-      return scanFirst(args, id);
-    case 'add_string':
-    case 'add_bytes':
-      return scan(sizeAt(args, 0) + sizeAt(args, 1));
-    case 'add_list':
-      return 1 + Math.floor((sizeAt(args, 0) + sizeAt(args, 1)) / joinedPerUnit);
-    case 'equals':
-    case 'not_equals':
-      return argument(args, 0) instanceof CelOpaque ? 1 : scan(Math.min(sizeAt(args, 0), sizeAt(args, 1)));
-    default:
-  }
-  if (/^(less|greater)(_equals)?_(string|bytes)$/.test(id)) return scan(Math.min(sizeAt(args, 0), sizeAt(args, 1)));
-  return Object.hasOwn(byName, name) ? (byName[name] as Cost)(args, id) : 1;
+const byId: Record<string, Cost> = {
+  string_to_bytes: scanFirst,
+  bytes_to_string: scanFirst,
+  add_string: (args) => scan(sizeAt(args, 0) + sizeAt(args, 1)),
+  add_bytes: (args) => scan(sizeAt(args, 0) + sizeAt(args, 1)),
+  add_list: (args) => 1 + Math.floor((sizeAt(args, 0) + sizeAt(args, 1)) / joinedPerUnit),
+  equals: compared,
+  not_equals: compared,
+};
+
+/** How a call of this overload is charged: units for its arguments. The evaluator spends them before it calls. */
+export function costOf(name: string, id: string): Cost {
+  if (Object.hasOwn(byId, id)) return byId[id] as Cost;
+  if (/^(less|greater)(_equals)?_(string|bytes)$/.test(id)) return compared;
+  return Object.hasOwn(byName, name) ? (byName[name] as Cost) : () => 1;
 }

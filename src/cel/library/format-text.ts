@@ -1,4 +1,5 @@
 /** `"%s has %d".format([name, count])`: the clauses s, d, f, e, b, x, X and o. */
+import { costExceeded } from '../budget.ts';
 import { CelError, evaluationError } from '../errors.ts';
 import { CelList } from '../lists.ts';
 import { CelMap, keyForm } from '../maps.ts';
@@ -10,7 +11,7 @@ export const textSizeMax = 10 * 1024 * 1024;
 const precisionMax = 1000;
 const precisionUsual = 6;
 
-export const tooLarge = () => new CelError('CallCost', 'operation cancelled: actual cost limit exceeded');
+export const tooLarge = () => new CelError('CallCost', costExceeded);
 
 export function bounded(text: string): string {
   if (text.length > textSizeMax) throw tooLarge();

@@ -53,8 +53,8 @@ function flatten(list: CelList, depth: bigint): CelValue[] {
 }
 
 function distinct({ items }: CelList): CelList {
-  const seen = new Map(items.map((item) => [formOf(item), item] as const).reverse());
-  return CelList.of([...seen.values()].reverse());
+  const seen = new Set<string>();
+  return CelList.of(items.filter((item) => seen.size < seen.add(formOf(item)).size));
 }
 
 /** The items in the order of their keys, equal ones as they were. */

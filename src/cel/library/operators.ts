@@ -1,6 +1,8 @@
 /** Operators: arithmetic with overflow as an error, comparison, membership, indexes. */
+
+import { costExceeded } from '../budget.ts';
 import { compare, equals, identityIn } from '../comparison.ts';
-import { evaluationError, noSuchOverload } from '../errors.ts';
+import { CelError, evaluationError, noSuchOverload } from '../errors.ts';
 import { type Overload, overload } from '../functions.ts';
 import { CelList } from '../lists.ts';
 import { CelMap } from '../maps.ts';
@@ -23,8 +25,12 @@ function nonZero(divisor: bigint, word: 'division' | 'modulus'): bigint {
   return divisor;
 }
 
+/** The longest list that an expression makes by joining. */
+const listSizeMax = 1_000_000;
+
 /** Lists of type set and map keep one of each element; the later one replaces the earlier. */
 export function joined(a: CelList, b: CelList): CelList {
+  if (a.size + b.size > listSizeMax) throw new CelError('CallCost', costExceeded);
   if (a.semantics.kind === 'atomic') return CelList.of([...a.items, ...b.items]);
   const identify = identityIn(a);
   const items = new Map(a.items.map((item) => [identify(item), item]));

@@ -1,4 +1,5 @@
 /** Regular expressions with RE2's syntax in linear time: matches, find, findAll. Nothing here backtracks. */
+import { costExceeded } from '../budget.ts';
 import { CelError, evaluationError } from '../errors.ts';
 import { Machine, type Program, programOf } from './machine.ts';
 import { PatternError, parsePattern } from './syntax.ts';
@@ -67,8 +68,7 @@ export function findAll(text: string, pattern: string, most: number): string[] {
     const match = machine.search(points, from, false);
     if (!match) break;
     // Patterns that look far ahead for every short match would take quadratic time.
-    if (machine.scanned > 8 * points.length + 1024)
-      throw new CelError('CallCost', 'operation cancelled: actual cost limit exceeded');
+    if (machine.scanned > 8 * points.length + 1024) throw new CelError('CallCost', costExceeded);
     const empty = match.start === match.end;
     if (!empty || match.start !== previousEnd) found.push(textOf(points, match.start, match.end));
     previousEnd = match.end;

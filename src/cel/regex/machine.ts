@@ -173,6 +173,7 @@ export class Machine {
       if (!found) this.#follow(this.#current, 0, at, points, at);
       if (this.#current.count === 0) {
         if (found) break;
+        this.#current.clear();
         continue;
       }
       this.#next.clear();
