@@ -65,7 +65,7 @@ export class CelEnvironment {
     source.throwIssues();
     const wanted = result === undefined ? [] : [result].flat();
     if (wanted.length > 0 && !wanted.some((one) => one.kind === 'dyn' || sameType(one, type))) {
-      const names = wanted.map(formatType);
+      const names = wanted.map((one) => (one.kind === 'null' ? 'null_type' : formatType(one)));
       throw new CelError(
         'Compilation',
         names.length === 1 ? `must evaluate to ${names[0]}` : `must evaluate to one of [${names.join(' ')}]`,

@@ -6,6 +6,7 @@ import { isDns1123Subdomain } from '../../machinery/names.ts';
 import { formatLabelSelector } from '../../machinery/selectors.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { LabelSelector } from '../../machinery/types.ts';
+import { compilePolicy } from '../admission-policy/expressions.ts';
 import { validateMatchConditions, validateOperations } from './admission-rules.ts';
 import { ageColumn, column, integerColumn, nameColumn } from './columns.ts';
 import { checkName, checkOneOf, duplicate, invalidValue, notPermitted, required } from './field-errors.ts';
@@ -40,6 +41,7 @@ export const validatingAdmissionPolicyKind: KindDefinition<ValidatingAdmissionPo
   validate: ({ metadata, spec }) => [
     ...validateMetadata(metadata, { namespaced: false, nameCheck: isDns1123Subdomain }),
     ...validatePolicy(spec ?? {}),
+    ...compilePolicy(spec ?? {}).errors,
   ],
 
   columns: [
