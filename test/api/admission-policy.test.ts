@@ -282,6 +282,33 @@ test('expressions are checked when the policy is written', async () => {
   ]);
 });
 
+test('what is no expression of a policy is checked as well', async () => {
+  const { put } = await cluster({
+    variables: [{ name: 'a-b', expression: '1' }],
+    validations: [
+      { expression: 'true\n&& true' },
+      { expression: 'true', message: 'two\nlines' },
+      { expression: 'true', reason: 'Because' },
+    ],
+    auditAnnotations: [
+      { key: 'k', valueExpression: "'x'" },
+      { key: 'k', valueExpression: ' ' },
+    ],
+  });
+  const { details } = await failureOf(put());
+  assert.equal(
+    (details?.causes ?? []).map(({ field, message }) => `${field}: ${message}`),
+    [
+      'spec.variables[0].name: Invalid value: "a-b": name is not a valid CEL identifier',
+      'spec.auditAnnotations[1].key: Duplicate value: "k"',
+      'spec.auditAnnotations[1].valueExpression: Required value: valueExpression is not specified',
+      'spec.validations[0].message: Required value: message must be specified if expression contains line breaks',
+      'spec.validations[1].message: Invalid value: "two\\nlines": message must not contain line breaks',
+      'spec.validations[2].reason: Unsupported value: "Because": supported values: "Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"',
+    ],
+  );
+});
+
 test('the match conditions of webhooks are the same language', async () => {
   const { authorizer } = await cluster();
   const conditions = celMatchConditions(authorizer);

@@ -2,7 +2,7 @@
 import type { KindDefinition } from '../../machinery/kind.ts';
 import type { ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding } from '../../machinery/kind-types.ts';
 import { validateLabelSelector, validateMetadata } from '../../machinery/metadata.ts';
-import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { isDns1123Subdomain, isQualifiedName } from '../../machinery/names.ts';
 import { formatLabelSelector } from '../../machinery/selectors.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { LabelSelector } from '../../machinery/types.ts';
@@ -17,6 +17,8 @@ type Match = NonNullable<Spec['matchConstraints']>;
 
 const group = 'admissionregistration.k8s.io';
 const actions = ['Audit', 'Deny', 'Warn'];
+const reasons = ['Forbidden', 'Invalid', 'RequestEntityTooLarge', 'Unauthorized'];
+const annotationsMax = 20;
 
 export const validatingAdmissionPolicyKind: KindDefinition<ValidatingAdmissionPolicy> = {
   group,
@@ -112,7 +114,9 @@ function validatePolicy(spec: Spec): FieldError[] {
   for (const [index, { name, expression }] of variables.entries()) {
     const path = `spec.variables[${index}]`;
     if (!name) errors.push(required(`${path}.name`, 'name is not specified'));
-    else if (names.has(name)) errors.push(duplicate(`${path}.name`, name));
+    else if (!/^[_a-zA-Z][_a-zA-Z0-9]*$/.test(name)) {
+      errors.push(invalidValue(`${path}.name`, name, 'name is not a valid CEL identifier'));
+    } else if (names.has(name)) errors.push(duplicate(`${path}.name`, name));
     names.add(name);
     if (!expression?.trim()) errors.push(required(`${path}.expression`, 'expression is not specified'));
   }
@@ -120,15 +124,38 @@ function validatePolicy(spec: Spec): FieldError[] {
     const detail = 'validations or auditAnnotations must be non-empty';
     errors.push(required('spec.validations', detail), required('spec.auditAnnotations', detail));
   }
-  for (const [index, { expression, messageExpression, message }] of validations.entries()) {
+  errors.push(...validateAnnotations(auditAnnotations));
+  for (const [index, { expression, messageExpression, message, reason }] of validations.entries()) {
     const path = `spec.validations[${index}]`;
     if (!expression?.trim()) errors.push(required(`${path}.expression`, 'expression is not specified'));
     if (message?.trim() === '') errors.push(invalidValue(`${path}.message`, message, 'message must be non-empty if specified'));
+    if (message?.trim().includes('\n')) {
+      errors.push(invalidValue(`${path}.message`, message, 'message must not contain line breaks'));
+    }
+    if (!message && expression?.trim().includes('\n')) {
+      errors.push(required(`${path}.message`, 'message must be specified if expression contains line breaks'));
+    }
+    if (reason) errors.push(...checkOneOf(`${path}.reason`, reason, reasons));
     if (messageExpression?.trim() === '') {
       errors.push(invalidValue(`${path}.messageExpression`, messageExpression, 'must be non-empty if specified'));
     }
   }
   return errors;
+}
+
+function validateAnnotations(annotations: NonNullable<Spec['auditAnnotations']>): FieldError[] {
+  const path = 'spec.auditAnnotations';
+  if (annotations.length > annotationsMax) {
+    return [{ type: 'TooMany', field: path, detail: `must have at most ${annotationsMax} items` }];
+  }
+  const keys = new Set<string>();
+  return annotations.flatMap(({ key, valueExpression }, index) => {
+    const errors = checkName(`${path}[${index}].key`, key, isQualifiedName);
+    if (keys.has(key)) errors.push(duplicate(`${path}[${index}].key`, key));
+    keys.add(key);
+    if (!valueExpression?.trim()) errors.push(required(`${path}[${index}].valueExpression`, 'valueExpression is not specified'));
+    return errors;
+  });
 }
 
 function validateMatch(match: Match, path: string): FieldError[] {
