@@ -4,6 +4,7 @@ import { serviceUnavailable } from '../machinery/status.ts';
 import { AdmissionChain, standardPlugins } from './admission/index.ts';
 import { Authenticator, systemUser } from './authentication.ts';
 import { bootstrapCluster } from './bootstrap.ts';
+import { DefinedKinds } from './custom-resources/definitions.ts';
 import { Discovery } from './http/discovery.ts';
 import { FixedPaths } from './http/fixed-paths.ts';
 import { RequestHandler } from './http/handler.ts';
@@ -23,6 +24,7 @@ import type { Api, ApiOptions } from './types.ts';
 export function createApi(options: ApiOptions): Api {
   const { store, agents, clock, random, logger, nodeHealth, serviceCidr, nodePortRange } = options;
   const table = new KindTable(options.kinds);
+  const defined = new DefinedKinds({ store: store.local, table, conversion: options.conversion });
   const claims = new ServiceClaims({ store, random, serviceCidr, nodePortRange });
   const roles = new RoleIndex(store.local);
   const authorizer = rbacAuthorizer(roles);
@@ -35,7 +37,7 @@ export function createApi(options: ApiOptions): Api {
   const closing = stop.signal;
   const resources = new ResourceHandler({ registry, agents, logger, closing });
   const fixed = new FixedPaths({ store, table, discovery: new Discovery(table), keys });
-  const handler = new RequestHandler({ table, authorizer, resources, fixed, clock, logger, closing });
+  const handler = new RequestHandler({ table, store, authorizer, resources, fixed, clock, logger, closing });
   const listeners = new Listeners({
     handler,
     authenticator: new Authenticator(tokens),
@@ -45,6 +47,7 @@ export function createApi(options: ApiOptions): Api {
   const client = (user = systemUser) => new LocalClient(registry, authorizer, user);
   return {
     client,
+    kinds: () => table.kinds,
     listen: (listen) => listeners.listenTls(listen),
     listenSocket: (path, user) => listeners.listenSocket(path, user),
     async bootstrap(signal) {
@@ -56,6 +59,7 @@ export function createApi(options: ApiOptions): Api {
       stop.abort(serviceUnavailable('the server is shutting down'));
       await listeners.close();
       roles.close();
+      defined.close();
     },
   };
 }

@@ -8,6 +8,7 @@ import type { KubeObject } from '../machinery/types.ts';
 import type { Condition, Operation, StoreRecord } from '../store/types.ts';
 import { groupResource } from './kind-table.ts';
 import type { NamedTarget, RegistryContext } from './registry-types.ts';
+import { prepareRecords, servedRecord, storedObject } from './served-records.ts';
 import { encodeObject, keyOf, objectOf, parseValue } from './stored-objects.ts';
 
 const attemptsMax = 24;
@@ -49,7 +50,9 @@ export async function writeLoop(
   };
   if (dryRun) await refresh();
   for (let count = 0; count < attemptsMax; count++) {
-    const record = store.get(key);
+    const held = store.get(key);
+    if (held) await prepareRecords(kind, [held], target.signal);
+    const record = held && servedRecord(kind, held);
     let plan: Plan;
     try {
       plan = await attempt(record);
@@ -59,7 +62,9 @@ export async function writeLoop(
       continue;
     }
     const value = plan.next ? encodeObject(plan.next) : undefined;
-    const unchanged = record && value && plan.next && sameContent(value, plan.next, record);
+    const own = plan.next && (await storedObject(kind, plan.next, target.signal));
+    const bytes = own === plan.next || !own ? value : encodeObject(own);
+    const unchanged = record && value && plan.next && sameContent(value, plan.next, record) && isStored(held, own, bytes);
     if (unchanged && !recent) {
       await refresh();
       continue;
@@ -69,13 +74,13 @@ export async function writeLoop(
     const result = await store.write(
       {
         conditions: [{ key, modRevision: record?.modRevision ?? 0 }, ...(plan.conditions ?? [])],
-        operations: [value ? { type: 'put', key, value } : { type: 'delete', key }, ...(plan.operations ?? [])],
+        operations: [bytes ? { type: 'put', key, value: bytes } : { type: 'delete', key }, ...(plan.operations ?? [])],
       },
       target.signal,
     );
     if (result.ok) {
-      const stored = value && store.get(key);
-      if (stored?.modRevision === result.revision) {
+      const stored = bytes && bytes === value && store.get(key);
+      if (stored && stored.modRevision === result.revision) {
         return { object: objectOf(stored), value: stored.value, revision: result.revision, removed: false };
       }
       return written(value ?? lastValue(record), result.revision, !value);
@@ -92,6 +97,11 @@ function written(value: Uint8Array, revision: number, removed: boolean): Written
 function lastValue(record: StoreRecord | undefined): Uint8Array {
   if (!record) throw new RangeError('a plan removes what does not exist');
   return record.value;
+}
+
+/** Served as it is to be, an object may still be stored in an old form: then writing it again renews that. */
+function isStored(held: StoreRecord | undefined, own: KubeObject | undefined, bytes: Buffer | undefined): boolean {
+  return held !== undefined && own !== undefined && bytes !== undefined && sameContent(bytes, own, held);
 }
 
 /** Equal but for the order of members: writing it would change nothing. The same content has the same bytes in some order. */

@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
+import type { ConversionClient } from '../../src/api/custom-resources/conversion.ts';
 import { createApi } from '../../src/api/index.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
@@ -25,7 +26,7 @@ export interface Ask {
   body?: string | Buffer;
 }
 
-export async function listeningApi() {
+export async function listeningApi(options: { conversion?: ConversionClient } = {}) {
   const store = await MemoryCluster.open();
   const api = createApi({
     store,
@@ -37,6 +38,7 @@ export async function listeningApi() {
     logger: silentLogger,
     serviceCidr: '10.43.0.0/16',
     nodePortRange: { from: 30_000, to: 32_767 },
+    ...options,
   });
   await api.bootstrap(AbortSignal.timeout(10_000));
   const authority = await testAuthority();

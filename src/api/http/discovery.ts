@@ -1,6 +1,6 @@
 /**
  * Which groups, versions and resources there are: the old documents (one per group version) and the aggregated ones, which
- * kubectl asks for first. All are fixed for the life of the process and made once.
+ * kubectl asks for first.
  */
 import { groupOf, type KindDefinition } from '../../machinery/kind.ts';
 import {

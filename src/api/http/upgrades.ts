@@ -59,7 +59,7 @@ async function streamTarget(
   user: User,
   signal: AbortSignal,
 ): Promise<{ kind: PodStreamRequest['kind']; pod: Pod }> {
-  const asked = handler.authorize(line, user);
+  const asked = await handler.authorize(line, user, signal);
   const { resolved, subresource, name, namespace } = asked?.route ?? {};
   const kind = streamKinds.find((candidate) => candidate === subresource);
   if (!resolved || !kind || !resolved.kind.subresources?.includes(kind) || name === undefined || namespace === undefined) {
