@@ -168,9 +168,15 @@ class WatchSession {
 
   /** At once; for a kind whose records a webhook converts, when it has done so, one step after the other. */
   #whenReady(records: readonly StoreRecord[], step: () => void): void {
-    if (!needsPreparation(this.#kind)) return step();
+    if (!needsPreparation(this.#kind)) {
+      step();
+      return;
+    }
     this.#waiting += records.length;
-    if (this.#waiting > waitingRecordsMax) return this.#end(expired('the conversion is too slow: list again'));
+    if (this.#waiting > waitingRecordsMax) {
+      this.#end(expired('the conversion is too slow: list again'));
+      return;
+    }
     const run = async () => {
       if (this.#stopped) return;
       try {

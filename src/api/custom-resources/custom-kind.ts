@@ -18,7 +18,6 @@ import type { JsonObject, JsonSchema } from '../../machinery/custom/json-schema.
 import { isObject } from '../../machinery/custom/json-schema.ts';
 import { pruneCustom } from '../../machinery/custom/pruning.ts';
 import { customShape } from '../../machinery/custom/shapes.ts';
-import { validateCustom } from '../../machinery/custom/value-validation.ts';
 import { ageOf } from '../../machinery/duration.ts';
 import type { Column, KindDefinition, KindVersion, ScaleMapping, StoredForm } from '../../machinery/kind.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
@@ -30,6 +29,7 @@ import { nameColumn } from '../kinds/columns.ts';
 import { type ConversionClient, convertThrough } from './conversion.ts';
 import { embeddedErrors } from './embedded.ts';
 import { compileRules } from './rules.ts';
+import { validateCustom } from './value-validation.ts';
 
 const anything: JsonSchema = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
 const metadataSchema = 'meta.v1.ObjectMeta';

@@ -10,12 +10,12 @@ import {
   sameJson,
 } from '../../machinery/custom/json-schema.ts';
 import { pruneCustom } from '../../machinery/custom/pruning.ts';
-import { validateCustom } from '../../machinery/custom/value-validation.ts';
 import { checkObject } from '../../machinery/schemas.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import { invalidValue, notPermitted, required } from '../kinds/field-errors.ts';
 import { ruleErrors } from './rule-validation.ts';
 import { structuralErrors } from './structural.ts';
+import { validateCustom } from './value-validation.ts';
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
 const reasons = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'];

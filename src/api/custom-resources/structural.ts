@@ -3,8 +3,9 @@
  * and ownership of fields rest on that. Source: the Kubernetes page "Extend the Kubernetes API with CustomResourceDefinitions",
  * section "Specifying a structural schema"; the sentences are those that its users know.
  */
+
+import { patternComplaint } from '../../cel/regex/index.ts';
 import { isObject, itemSchema, type JsonSchema, memberSchema, propertyOf, sameJson } from '../../machinery/custom/json-schema.ts';
-import { compilePattern } from '../../machinery/custom/patterns.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import { invalidValue, notPermitted, required } from '../kinds/field-errors.ts';
 
@@ -120,9 +121,9 @@ function restrictions(schema: JsonSchema, skip: Skipped, path: string): FieldErr
   }
   if (isObject(schema.not)) errors.push(...restriction(schema.not, {}, `${path}.not`, false));
   if (schema.pattern) {
-    const compiled = compilePattern(schema.pattern);
-    if (typeof compiled === 'string') {
-      const why = `must be a valid regular expression, but isn't: ${compiled}`;
+    const complaint = patternComplaint(schema.pattern);
+    if (complaint !== undefined) {
+      const why = `must be a valid regular expression, but isn't: ${complaint}`;
       errors.push(invalidValue(`${path}.pattern`, schema.pattern, why));
     }
   }

@@ -27,9 +27,11 @@ export const customResourceDefinitionKind: KindDefinition<CustomResourceDefiniti
   versions: [{ name: 'v1', schema: 'apiextensions.v1.CustomResourceDefinition' }],
   hasStatus: true,
 
-  setDefaults({ spec }) {
-    const { names } = spec ?? {};
-    if (!spec || !names) return;
+  setDefaults(definition) {
+    definition.spec ??= {} as CustomResourceDefinition['spec'];
+    const { spec } = definition;
+    spec.names ??= { plural: '', kind: '' };
+    const { names } = spec;
     if (!names.singular) names.singular = names.kind?.toLowerCase() ?? '';
     if (!names.listKind && names.kind) names.listKind = `${names.kind}List`;
     spec.conversion ??= { strategy: 'None' };

@@ -3,7 +3,7 @@
  * Kubernetes API with CustomResourceDefinitions", section "Validation".
  */
 import { isIP } from 'node:net';
-import { isDns1123Label, isDns1123Subdomain } from '../names.ts';
+import { isDns1123Label, isDns1123Subdomain } from '../../machinery/names.ts';
 
 const shape =
   (expression: RegExp) =>
@@ -36,7 +36,7 @@ function isCidr(value: string): boolean {
 }
 
 function isUri(value: string): boolean {
-  return value.startsWith('/') ? !/[\s\x00-\x1f]/.test(value) : URL.canParse(value);
+  return value.startsWith('/') ? !/[\s\p{Cc}]/u.test(value) : URL.canParse(value);
 }
 
 const goDuration = /^[-+]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h|d|w))+)$/;

@@ -2,10 +2,18 @@
  * Checks a custom resource against its schema, in the words that kubectl users know. What an update leaves as it was is not complained
  * about ("ratcheting"), so that a stricter schema does not block changes elsewhere in old objects.
  */
-import type { FieldError } from '../status.ts';
+import { matches } from '../../cel/regex/index.ts';
+import {
+  isObject,
+  itemSchema,
+  type JsonObject,
+  type JsonSchema,
+  memberSchema,
+  propertyOf,
+  sameJson,
+} from '../../machinery/custom/json-schema.ts';
+import type { FieldError } from '../../machinery/status.ts';
 import { fitsFormat } from './formats.ts';
-import { isObject, itemSchema, type JsonObject, type JsonSchema, memberSchema, propertyOf, sameJson } from './json-schema.ts';
-import { compilePattern } from './patterns.ts';
 
 /** Complaints in one answer. */
 const errorsMax = 100;
@@ -84,10 +92,7 @@ function checkText(value: string, schema: JsonSchema, path: string): FieldError[
   if (minLength !== undefined && length < minLength) {
     errors.push(wrong(path, value, `should be at least ${minLength} chars long`));
   }
-  if (pattern !== undefined) {
-    const expression = compilePattern(pattern);
-    if (typeof expression === 'string' || !expression.test(value)) errors.push(wrong(path, value, `should match '${pattern}'`));
-  }
+  if (pattern !== undefined && !matches(value, pattern)) errors.push(wrong(path, value, `should match '${pattern}'`));
   if (format !== undefined && !fitsFormat(value, format)) errors.push(typeError(path, format, value));
   return errors;
 }
