@@ -24,7 +24,7 @@ import type { Api, ApiOptions } from './types.ts';
 export function createApi(options: ApiOptions): Api {
   const { store, agents, clock, random, logger, nodeHealth, serviceCidr, nodePortRange } = options;
   const table = new KindTable(options.kinds);
-  const defined = new DefinedKinds({ store: store.local, table, conversion: options.conversion });
+  const defined = new DefinedKinds({ store: store.local, table, logger, conversion: options.conversion });
   const claims = new ServiceClaims({ store, random, serviceCidr, nodePortRange });
   const roles = new RoleIndex(store.local);
   const authorizer = rbacAuthorizer(roles);

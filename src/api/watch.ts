@@ -95,7 +95,7 @@ class WatchSession {
   /** Of a kind whose records a webhook converts: steps that wait for it, in order. */
   #chain: Promise<void> | undefined;
   #waiting = 0;
-  #watch: Watch | undefined;
+  readonly #watches: Watch[] = [];
   #stopped = false;
 
   constructor(context: RegistryContext, target: Target, selection: Selection, sink: WatchSink) {
@@ -122,7 +122,10 @@ class WatchSession {
         onEnd: (reason) => this.#end(expired(`the watch has ended (${reason}): list again`)),
       });
       if (this.#stopped) watch.cancel();
-      else this.#watch = watch;
+      else {
+        this.#watches.push(watch);
+        this.#followDefinition();
+      }
     } catch (error) {
       this.#end(this.#startError(error, from.after ?? 0));
     }
@@ -134,8 +137,21 @@ class WatchSession {
   stop(): void {
     this.#stopped = true;
     this.#over.abort(new Error('the watch is over'));
-    this.#watch?.cancel();
+    for (const watch of this.#watches) watch.cancel();
     for (const timer of this.#timers) timer.cancel();
+  }
+
+  /** When the definition of the kind changes, or goes, the watch ends: its client asks again, and is served by the new one. */
+  #followDefinition(): void {
+    const { store, table } = this.#context;
+    const { definitionKey, group, plural, versions } = this.#kind;
+    if (definitionKey === undefined) return;
+    const check = () => {
+      if (table.findStored(group, versions[0].name, plural)?.kind !== this.#kind) this.#end(undefined);
+    };
+    // After everybody has heard of it, the table among them.
+    const onEvents = () => queueMicrotask(check);
+    this.#watches.push(store.watch(definitionKey, store.revision, { onEvents, onEnd: () => undefined }));
   }
 
   #startError(error: unknown, wanted: number): StatusError {

@@ -233,6 +233,17 @@ test('a schema that changes shows in old objects: defaults, pruned fields, colum
   assert.is(it.store.revision, before + 1);
 });
 
+test('a watch ends when its kind changes, so that clients are served by the new one', async ({ it }) => {
+  await establish(it, definition());
+  const response = await it.open(`${things}?watch=true&timeoutSeconds=600`);
+  response.resume();
+  const ended = new Promise((resolve) => response.on('end', resolve));
+  await ask(it, 'PATCH', `${definitions}/things.example.com`, { metadata: { labels: { a: 'b' } } }, merge);
+  const spec = { type: 'object', properties: { size: { type: 'integer' } } };
+  await ask(it, 'PATCH', `${definitions}/things.example.com`, { spec: { versions: [version('v1', {}, spec)] } }, merge);
+  await ended;
+});
+
 test('is served in each of its versions; without a webhook they differ by name only', async ({ it }) => {
   const old = { type: 'object', properties: { size: { type: 'integer', maximum: 5 } } };
   await establish(it, definition({ versions: [version('v1'), version('v1beta1', { deprecated: true }, old)] }));
@@ -248,6 +259,35 @@ test('is served in each of its versions; without a webhook they differ by name o
   assert.is(groups.groups.find(({ name }) => name === 'example.com')?.preferredVersion.version, 'v1');
   const stored = it.store.get('/registry/example.com/things/default/a');
   assert.match(Buffer.from(stored?.value ?? []).toString(), /^\{"apiVersion":"example.com\/v1"/);
+});
+
+test('takes definitions of the first version, which kept unknown fields', async ({ it }) => {
+  const first = definitions.replace('/v1/', '/v1beta1/');
+  const body = {
+    apiVersion: 'apiextensions.k8s.io/v1beta1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'things.example.com' },
+    spec: {
+      group: 'example.com',
+      version: 'v1',
+      scope: 'Namespaced',
+      names: { plural: 'things', kind: 'Thing' },
+      subresources: { status: {} },
+      additionalPrinterColumns: [{ name: 'Size', type: 'integer', JSONPath: '.spec.size' }],
+      validation: { openAPIV3Schema: { properties: { spec: { properties: { size: { type: 'integer', minimum: 1 } } } } } },
+    },
+  };
+  const made = await it.request(first, { method: 'POST', headers: json, body: JSON.stringify(body) });
+  assert.is(made.code, 201, made.text);
+  assert.match(String(made.headers.warning), /v1beta1 CustomResourceDefinition is deprecated in v1.16\+, unavailable in v1.22\+/);
+  await watchFor(it, definitions, ({ object }) => conditionsOf(object).some(({ type }) => type === 'Established'));
+  const read = await ask<{ spec: Json }>(it, 'GET', `${first}/things.example.com`);
+  assert.equal([read.spec.version, read.spec.additionalPrinterColumns], ['v1', body.spec.additionalPrinterColumns]);
+  const current = await ask<{ spec: { versions: Json[] } }>(it, 'GET', `${definitions}/things.example.com`);
+  assert.equal(current.spec.versions[0]?.additionalPrinterColumns, [{ name: 'Size', type: 'integer', jsonPath: '.spec.size' }]);
+  const object = await ask<Line['object']>(it, 'POST', things, thing('a', { spec: { size: 1, free: { deep: 1 } } }));
+  assert.equal(object.spec, { size: 1, free: { deep: 1 } });
+  assert.match(await refusal(it, 'POST', things, thing('b', { spec: { size: 0 } })), /greater than or equal to 1/);
 });
 
 test('a webhook converts what is read, listed, watched and written', async ({ it }) => {

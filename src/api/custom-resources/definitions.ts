@@ -2,6 +2,8 @@
  * Keeps the table of kinds in step with the definitions in this peer's store. The watch delivers before the write that caused it
  * resolves and before a barrier does, so whoever has seen a definition established is served its objects by every peer.
  */
+
+import type { Logger } from '../../lib/logger.ts';
 import { type CustomResourceDefinition, definitionGroup, isEstablished } from '../../machinery/custom/definition.ts';
 import type { KindDefinition } from '../../machinery/kind.ts';
 import type { StoreReader, Watch } from '../../store/types.ts';
@@ -22,14 +24,21 @@ export class DefinedKinds {
   readonly #store: StoreReader;
   readonly #table: KindTable;
   readonly #conversion: ConversionClient | undefined;
+  readonly #logger: Logger;
   /** By key. */
   readonly #known = new Map<string, Known>();
   #watch: Watch | undefined;
 
-  constructor(options: { store: StoreReader; table: KindTable; conversion?: ConversionClient | undefined }) {
+  constructor(options: {
+    store: StoreReader;
+    table: KindTable;
+    logger: Logger;
+    conversion?: ConversionClient | undefined;
+  }) {
     this.#store = options.store;
     this.#table = options.table;
     this.#conversion = options.conversion;
+    this.#logger = options.logger;
     this.#follow();
   }
 
@@ -64,8 +73,18 @@ export class DefinedKinds {
     const { spec, status, metadata } = definition;
     const made = JSON.stringify([metadata.uid, spec, status?.acceptedNames]);
     if (this.#known.get(key)?.made === made) return false;
-    this.#known.set(key, { kinds: customKinds(definition, this.#conversion), made });
+    this.#known.set(key, { kinds: this.#kindsOf(definition), made });
     return true;
+  }
+
+  /** None for a definition that this program cannot serve: the others must not go down with it. */
+  #kindsOf(definition: CustomResourceDefinition): KindDefinition[] {
+    try {
+      return customKinds(definition, this.#conversion);
+    } catch (error) {
+      this.#logger.error({ error, definition: definition.metadata.name }, 'a definition cannot be served');
+      return [];
+    }
   }
 
   #publish(): void {

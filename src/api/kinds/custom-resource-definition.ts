@@ -15,6 +15,8 @@ import {
 } from '../custom-resources/definition-validation.ts';
 import { timestamp } from '../object-metadata.ts';
 import { nameColumn } from './columns.ts';
+import { fromFirstDefinition, toFirstDefinition } from './custom-resource-definition-versions.ts';
+import { oldVersion } from './old-versions.ts';
 
 export const customResourceDefinitionKind: KindDefinition<CustomResourceDefinition> = {
   group: definitionGroup,
@@ -24,7 +26,17 @@ export const customResourceDefinitionKind: KindDefinition<CustomResourceDefiniti
   shortNames: ['crd', 'crds'],
   categories: ['api-extensions'],
   namespaced: false,
-  versions: [{ name: 'v1', schema: 'apiextensions.v1.CustomResourceDefinition' }],
+  versions: [
+    { name: 'v1', schema: 'apiextensions.v1.CustomResourceDefinition' },
+    oldVersion(definitionGroup, {
+      name: 'v1beta1',
+      schema: 'apiextensions.v1beta1.CustomResourceDefinition',
+      releases: ['1.16', '1.22'],
+      use: 'apiextensions.k8s.io/v1 CustomResourceDefinition',
+      toStorage: fromFirstDefinition,
+      fromStorage: toFirstDefinition,
+    }),
+  ],
   hasStatus: true,
 
   setDefaults(definition) {
