@@ -13,10 +13,18 @@ interface Followed {
   stop: AbortController;
 }
 
+/** What the collector does about a kind: hears of its objects, looks again at what they own, and hears no more. */
+export interface Collector {
+  follow(source: Source): void;
+  /** Called when all objects of the kind are known. */
+  reconsider(source: Source): void;
+  forget(source: Source, gone: boolean): void;
+}
+
 /** Follows what is defined from now on. Gives what ends that; the signal does too. */
 export function followDefined(
   context: ControllerContext,
-  { follow, forget }: { follow(source: Source): void; forget(source: Source, gone: boolean): void },
+  { follow, reconsider, forget }: Collector,
   signal: AbortSignal,
 ): () => void {
   const { client, clock, random, logger } = context;
@@ -44,7 +52,11 @@ export function followDefined(
     const source = { resource, informer };
     followed.set(name, { source, made, stop });
     follow(source);
-    void informer.start(AbortSignal.any([signal, stop.signal]));
+    const both = AbortSignal.any([signal, stop.signal]);
+    void informer.start(both);
+    const known = () => followed.get(name)?.source === source && reconsider(source);
+    // It rejects with the signal's reason and for nothing else.
+    informer.synced(both).then(known, () => undefined);
   }
 
   for (const definition of definitions.list()) consider(definition);

@@ -35,7 +35,7 @@ export function garbageCollector(context: ControllerContext): Controller {
     name: 'garbage-collector',
     workers,
     reconcile,
-    start: (signal) => followDefined(context, { follow, forget }, signal),
+    start: (signal) => followDefined(context, { follow, reconsider, forget }, signal),
   });
   const absent = new Set<string>();
   /** By group and resource. */
@@ -62,6 +62,15 @@ export function garbageCollector(context: ControllerContext): Controller {
         controller.queue.add(queueKey(resource, object));
       }
     });
+  }
+
+  /** Objects whose owner is of a kind that is followed only now may have been looked at when nothing was known of it. */
+  function reconsider({ resource: { group, kind } }: Source): void {
+    const owned = ({ metadata }: KubeObject) =>
+      metadata.ownerReferences?.some((reference) => reference.kind === kind && groupOfReference(reference) === group) ?? false;
+    for (const source of sources.values()) {
+      for (const object of source.informer.list()) if (owned(object)) enqueue({ source, object });
+    }
   }
 
   /** No more is heard of this kind. `gone`: neither are there any objects of it. */
@@ -100,8 +109,8 @@ export function garbageCollector(context: ControllerContext): Controller {
     if (source && owner && isWaiting(owner)) enqueue({ source, object: owner });
   }
 
-  function sourceOf({ apiVersion, kind }: OwnerReference): Source | undefined {
-    return byKind.get(`${apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''}/${kind}`);
+  function sourceOf(reference: OwnerReference): Source | undefined {
+    return byKind.get(`${groupOfReference(reference)}/${reference.kind}`);
   }
 
   async function reconcile(key: string, signal: AbortSignal): Promise<void> {
@@ -210,6 +219,10 @@ export function garbageCollector(context: ControllerContext): Controller {
   }
 
   return controller;
+}
+
+function groupOfReference({ apiVersion }: OwnerReference): string {
+  return apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
 }
 
 function idOf({ group, resource }: Resource): string {
