@@ -51,12 +51,20 @@ interface Rule {
   verbs: string[];
   /** The object must have the node's name; a creation names it only in its body, where admission looks. */
   ownName?: true;
+  /** Only what a pod names that is bound to the node. */
+  ofItsPods?: true;
+}
+
+/** Which ConfigMaps and Secrets the pods of a node name. */
+export interface NodeReferences {
+  has(node: string, resource: string, namespace: string, name: string): boolean;
 }
 
 const reading = ['get', 'list', 'watch'];
 const writing = ['create', 'update', 'patch', 'delete'];
 const nodeRules: Rule[] = [
-  { group: '', resources: ['nodes', 'pods', 'services', 'endpoints', 'configmaps', 'secrets', 'namespaces'], verbs: reading },
+  { group: '', resources: ['nodes', 'pods', 'services', 'endpoints', 'namespaces'], verbs: reading },
+  { group: '', resources: ['configmaps', 'secrets'], verbs: reading, ofItsPods: true },
   { group: 'discovery.k8s.io', resources: ['endpointslices'], verbs: reading },
   { group: '', resources: ['nodes', 'nodes/status'], verbs: ['create', 'update', 'patch'], ownName: true },
   { group: '', resources: ['pods/status'], verbs: ['update', 'patch'] },
@@ -69,9 +77,13 @@ const nodeRules: Rule[] = [
 ];
 
 /** True when the user is an agent and its table allows it. */
-export function nodeAllows(attributes: ResourceAttributes): boolean {
+export function nodeAllows(attributes: ResourceAttributes, references: NodeReferences): boolean {
   const node = nodeNameOf(attributes.user);
-  return node !== undefined && nodeRules.some((rule) => applies(rule, attributes, node));
+  if (node === undefined) return false;
+  const { resource, namespace = '', name = '' } = attributes;
+  return nodeRules.some((rule) => {
+    return applies(rule, attributes, node) && (!rule.ofItsPods || references.has(node, resource, namespace, name));
+  });
 }
 
 function applies(rule: Rule, attributes: ResourceAttributes, node: string): boolean {

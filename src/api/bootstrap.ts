@@ -1,8 +1,9 @@
 /** What clients expect in every cluster from its first minute: the system's namespaces, roles and the `kubernetes` Service. */
 import type { Client } from '../machinery/client.ts';
-import { namespaces, serviceAccounts, services } from '../machinery/resources.ts';
+import { namespaces, priorityClasses, serviceAccounts, services } from '../machinery/resources.ts';
 import { isReason } from '../machinery/status.ts';
 import type { Service } from '../machinery/types.ts';
+import { systemClasses } from './kinds/priority-class.ts';
 import { reconcileDefaultRoles } from './rbac/reconcile.ts';
 
 const systemNamespaces = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
@@ -16,6 +17,10 @@ export async function bootstrapCluster(client: Client, apiAddress: string, signa
     await ignoreExisting(client.create(serviceAccounts, { metadata: { name: 'default' } }, { namespace: name, signal }));
   }
   await reconcileDefaultRoles(client, signal);
+  for (const [name, value] of Object.entries(systemClasses)) {
+    const description = 'For pods without which the cluster, or a machine of it, does not work.';
+    await ignoreExisting(client.create(priorityClasses, { metadata: { name }, value, description }, { signal }));
+  }
   const kubernetes = {
     metadata: { name: 'kubernetes', labels: { component: 'apiserver', provider: 'kubernetes' } },
     spec: {

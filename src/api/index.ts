@@ -13,6 +13,7 @@ import { Listeners } from './http/server.ts';
 import { KindTable } from './kind-table.ts';
 import { LocalClient } from './local-client.ts';
 import { rbacAuthorizer } from './rbac/authorizer.ts';
+import { PodReferences } from './rbac/pod-references.ts';
 import { RoleIndex } from './rbac/role-index.ts';
 import { Registry } from './registry.ts';
 import { ServiceClaims } from './service-claims.ts';
@@ -22,17 +23,18 @@ import type { Api, ApiOptions } from './types.ts';
 
 /** Throws ApiError 'BadCidr' or 'DuplicateKind' for options that cannot work. */
 export function createApi(options: ApiOptions): Api {
-  const { store, agents, clock, random, logger, nodeHealth, serviceCidr, nodePortRange } = options;
+  const { store, agents, clock, random, logger, nodeHealth, growthRefusal, serviceCidr, nodePortRange } = options;
   const table = new KindTable(options.kinds);
   const defined = new DefinedKinds({ store: store.local, table, logger, conversion: options.conversion });
   const claims = new ServiceClaims({ store, random, serviceCidr, nodePortRange });
   const roles = new RoleIndex(store.local);
-  const authorizer = rbacAuthorizer(roles);
+  const references = new PodReferences(store.local);
+  const authorizer = rbacAuthorizer(roles, references);
   const keys = new SigningKeys(store);
   const tokens = new ServiceAccountTokens({ keys, store, clock, random });
   const access = { authorizer, roles };
   const admission = new AdmissionChain(standardPlugins);
-  const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens, admission });
+  const registry = new Registry({ store, table, clock, random, nodeHealth, growthRefusal, claims, access, tokens, admission });
   const stop = new AbortController();
   const closing = stop.signal;
   const resources = new ResourceHandler({ registry, agents, logger, closing });
@@ -60,6 +62,7 @@ export function createApi(options: ApiOptions): Api {
       await listeners.close();
       roles.close();
       defined.close();
+      references.close();
     },
   };
 }

@@ -10,6 +10,7 @@ import type { AdmissionChain } from './admission/chain.ts';
 import type { KindTable, ResolvedKind } from './kind-table.ts';
 import type { Access } from './rbac/escalation.ts';
 import type { ServiceClaims } from './service-claims.ts';
+import type { SharedWrites } from './shared-writes.ts';
 import type { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
 import type { User } from './types.ts';
 
@@ -19,10 +20,13 @@ export interface RegistryContext {
   clock: Clock;
   random: Random;
   nodeHealth: NodeHealth;
+  /** Why nothing new may be stored now; left out or undefined: it may. */
+  growthRefusal?: (() => string | undefined) | undefined;
   claims: ServiceClaims;
   access: Access;
   tokens: ServiceAccountTokens;
   admission: AdmissionChain;
+  shared: SharedWrites;
 }
 
 /** One resource, or a collection of them, as a URL names it. */

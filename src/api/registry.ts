@@ -15,6 +15,7 @@ import { bindPod, evictPod } from './pod-subresources.ts';
 import { type Entry, getEntry, type ListAnswer, type ListRequest, listEntries } from './read.ts';
 import type { DeletionOptions, NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
 import { patchScale, scaleOf, updateScale } from './scale.ts';
+import { SharedWrites } from './shared-writes.ts';
 import { fromStorage } from './stored-objects.ts';
 import { requestToken } from './token-request.ts';
 import { updateObject } from './update.ts';
@@ -23,8 +24,8 @@ import { type PreparedWatch, prepareWatch, type WatchRequest } from './watch.ts'
 export class Registry {
   readonly context: RegistryContext;
 
-  constructor(context: RegistryContext) {
-    this.context = context;
+  constructor(context: Omit<RegistryContext, 'shared'>) {
+    this.context = { ...context, shared: new SharedWrites(context.store) };
   }
 
   /** One object, or its scale. The entry is there when the answer is the stored object in the storage version. */

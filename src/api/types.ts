@@ -31,6 +31,8 @@ export interface ApiOptions {
   kinds: KindDefinition[];
   agents: AgentConnector;
   nodeHealth: NodeHealth;
+  /** Why nothing new may be stored now, for example because disks are full; left out or undefined: it may. */
+  growthRefusal?: () => string | undefined;
   clock: Clock;
   random: Random;
   logger: Logger;

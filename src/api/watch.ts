@@ -16,6 +16,8 @@ import { keyOf, objectOf, prefixOf } from './stored-objects.ts';
 const bookmarkIntervalMs = 60_000;
 /** Records of one watch that wait for a conversion webhook. */
 const waitingRecordsMax = 50_000;
+/** A watch whose time will be up says so long before where it is, so that its client can go on from there. */
+const bookmarkBeforeEndMs = 2_000;
 
 export interface WatchRequest {
   labelSelector?: string;
@@ -96,6 +98,7 @@ class WatchSession {
   #chain: Promise<void> | undefined;
   #waiting = 0;
   readonly #watches: Watch[] = [];
+  #endMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(context: RegistryContext, target: Target, selection: Selection, sink: WatchSink) {
@@ -130,8 +133,11 @@ class WatchSession {
       this.#end(this.#startError(error, from.after ?? 0));
     }
     if (this.#stopped) return;
+    if (request.timeoutMs !== undefined) {
+      this.#endMs = this.#context.clock.monotonicMs() + request.timeoutMs;
+      this.#timer(request.timeoutMs, () => this.#end(undefined));
+    }
     if (request.allowWatchBookmarks) this.#scheduleBookmark();
-    if (request.timeoutMs !== undefined) this.#timer(request.timeoutMs, () => this.#end(undefined));
   }
 
   stop(): void {
@@ -236,7 +242,8 @@ class WatchSession {
   }
 
   #scheduleBookmark(): void {
-    this.#timer(bookmarkIntervalMs, () => {
+    const beforeEndMs = this.#endMs - bookmarkBeforeEndMs - this.#context.clock.monotonicMs();
+    this.#timer(beforeEndMs > 0 ? Math.min(bookmarkIntervalMs, beforeEndMs) : bookmarkIntervalMs, () => {
       const { revision } = this.#context.store;
       this.#whenReady([], () => this.#bookmark(revision, false));
       if (!this.#stopped) this.#scheduleBookmark();

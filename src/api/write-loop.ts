@@ -6,9 +6,11 @@
 import { conflict, StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { Condition, Operation, StoreRecord } from '../store/types.ts';
+import { admitGrowth } from './growth.ts';
 import { groupResource } from './kind-table.ts';
 import type { NamedTarget, RegistryContext } from './registry-types.ts';
 import { prepareRecords, servedRecord, storedObject } from './served-records.ts';
+import type { Charge } from './shared-writes.ts';
 import { encodeObject, keyOf, objectOf, parseValue } from './stored-objects.ts';
 
 const attemptsMax = 24;
@@ -20,6 +22,8 @@ export interface Plan {
   /** Besides the condition and the operation on the object's own key. */
   conditions?: Condition[];
   operations?: Operation[];
+  /** Changes of records that other writes change, too. */
+  charges?: Charge[];
 }
 
 export interface Written {
@@ -70,14 +74,23 @@ export async function writeLoop(
       continue;
     }
     if (unchanged) return { object: objectOf(record), value: record.value, revision: record.modRevision, removed: false };
+    if (value && plan.next) admitGrowth(context, target, record?.value.length, { object: plan.next, bytes: value.length });
     if (dryRun) return written(value ?? lastValue(record), record?.modRevision ?? 0, !value);
-    const result = await store.write(
-      {
-        conditions: [{ key, modRevision: record?.modRevision ?? 0 }, ...(plan.conditions ?? [])],
-        operations: [bytes ? { type: 'put', key, value: bytes } : { type: 'delete', key }, ...(plan.operations ?? [])],
-      },
-      target.signal,
-    );
+    const transaction = {
+      conditions: [{ key, modRevision: record?.modRevision ?? 0 }, ...(plan.conditions ?? [])],
+      operations: [
+        bytes ? ({ type: 'put', key, value: bytes } as const) : ({ type: 'delete', key } as const),
+        ...(plan.operations ?? []),
+      ],
+    };
+    const result = plan.charges?.length
+      ? await context.shared.write({ ...transaction, charges: plan.charges }, target.signal)
+      : await store.write(transaction, target.signal);
+    if ('refused' in result) {
+      if (recent) throw result.refused;
+      await refresh();
+      continue;
+    }
     if (result.ok) {
       const stored = bytes && bytes === value && store.get(key);
       if (stored && stored.modRevision === result.revision) {

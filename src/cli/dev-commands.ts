@@ -9,13 +9,17 @@ import { nodes } from '../machinery/resources.ts';
 import { pathsOf } from '../node/config.ts';
 import { CliError } from './errors.ts';
 import { type BalancerOptions, runBalancer } from './lab/balancer.ts';
+import { run } from './lab/commands.ts';
+import { diskMiBMax, diskMiBMin, fillDisk, freeDisk } from './lab/disk.ts';
 import { createLab, destroyLab, kubeconfigOf, movePeer, startPeer, statusOf, statusWhenReady, stopPeer } from './lab/lab.ts';
 import { LabNetwork } from './lab/network.ts';
+import { stallMainThread } from './lab/stall.ts';
 import { isAlive, type LabPeer, type LabState, labDirDefault, labExists, peerOf, pidOf, readLab } from './lab/state.ts';
 import { importImage } from './machine-commands.ts';
 
 const readyPatienceMs = 120_000;
 const pollMs = 50;
+const stallMsMax = 600_000;
 
 interface DirOption {
   dir: string;
@@ -28,6 +32,7 @@ export function addDevCommands(program: Command): void {
 
   command('up', 'start a local cluster and wait until its nodes are ready')
     .option('--peers <number>', 'how many peers', '3')
+    .option('--disk <MiB>', 'a disk of this size for each peer, in memory, that can be filled')
     .action(up);
   command('down', 'end the local cluster and remove everything that it made').action(async ({ dir }: DirOption) => {
     if (!labExists(dir)) return say(`there is no local cluster in ${resolve(dir)}`);
@@ -64,7 +69,14 @@ export function addDevCommands(program: Command): void {
   command('resume <peer>', 'let a paused peer go on').action((peer: string, { dir }: DirOption) =>
     signalTree(dir, peer, 'SIGCONT'),
   );
-  command('cut <peers>', 'cut peers off: 1,2 from all others, or 1:2 only from each other').action(cut);
+  command('stall <peer> <ms>', "stall the main thread of a peer's daemon, but not its peer thread").action(stall);
+  command('fill <peer>', 'fill the disk of a peer, of a cluster that was started with --disk').action(
+    (peer: string, { dir }: DirOption) => fillDisk(peerOf(readLab(dir), peer)),
+  );
+  command('free <peer>', 'undo fill').action((peer: string, { dir }: DirOption) => freeDisk(peerOf(readLab(dir), peer)));
+  command('cut <peers>', 'cut peers off: 1,2 from all others, or 1:2 only from each other')
+    .option('--one-way', 'the others no longer hear them (2 no longer hears 1), but are heard')
+    .action(cut);
   command('heal', 'undo every cut').action(({ dir }: DirOption) => new LabNetwork(readLab(dir).id).heal());
   command('shell <peer> [command...]', 'a shell, or one command, on the machine of a peer').action(shell);
   const image = dev.command('image').description('container images of every peer');
@@ -80,19 +92,25 @@ export function addDevCommands(program: Command): void {
   dev
     .command('balancer <options>', { hidden: true })
     .action((options: string) => runBalancer(JSON.parse(options) as BalancerOptions));
+  dev
+    .command('stall-here <pid> <ms>', { hidden: true })
+    .action((pid: string, ms: string) => stallMainThread(Number(pid), Number(ms)));
 }
 
 function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-async function up({ dir, peers }: DirOption & { peers: string }): Promise<void> {
+async function up({ dir, peers, disk }: DirOption & { peers: string; disk?: string }): Promise<void> {
   const count = Number(peers);
   if (!Number.isInteger(count) || count < 1 || count > 15) throw new CliError('Usage', '--peers must be a number from 1 to 15');
+  const diskMiB = disk === undefined ? undefined : Number(disk);
+  if (diskMiB !== undefined && !(Number.isInteger(diskMiB) && diskMiB >= diskMiBMin && diskMiB <= diskMiBMax))
+    throw new CliError('Usage', `--disk must be a number from ${diskMiBMin} to ${diskMiBMax}`);
   if (process.getuid?.() !== 0) throw new CliError('NotRoot', 'a local cluster makes namespaces and cgroups: run it as root');
   const startedMs = systemClock.monotonicMs();
   const report = (line: string) => say(`${((systemClock.monotonicMs() - startedMs) / 1000).toFixed(1).padStart(5)} s  ${line}`);
-  const state = await createLab(dir, count, report);
+  const state = await createLab(dir, count, report, diskMiB);
   report('waiting for the nodes to be ready');
   await waitForNodes(state);
   report(`${count} ${count === 1 ? 'node is' : 'nodes are'} ready`);
@@ -210,18 +228,31 @@ function daemonTree(peer: LabPeer): number[] {
   return tree;
 }
 
-async function cut(peers: string, { dir }: DirOption): Promise<void> {
+/** Resolves when it is over. */
+async function stall(name: string, ms: string, { dir }: DirOption): Promise<void> {
+  const state = readLab(dir);
+  const peer = peerOf(state, name);
+  const pid = pidOf(peer);
+  if (pid === undefined) throw new CliError('Usage', `${peer.name} does not run`);
+  if (!(Number(ms) > 0 && Number(ms) <= stallMsMax)) throw new CliError('Usage', `<ms> must be a number from 1 to ${stallMsMax}`);
+  const { netnsFile } = new LabNetwork(state.id).peer(peer.number);
+  const command = [process.execPath, ...process.execArgv, process.argv[1] as string, 'dev', 'stall-here', String(pid), ms];
+  await run('nsenter', [`--net=${netnsFile}`, ...command]);
+}
+
+async function cut(peers: string, { dir, oneWay }: DirOption & { oneWay?: boolean }): Promise<void> {
   const state = readLab(dir);
   const network = new LabNetwork(state.id);
   const pair = peers.split(':');
   if (pair.length === 2) {
     const [left, right] = pair.map((name) => peerOf(state, name).number) as [number, number];
     if (left === right) throw new CliError('Usage', 'a pair needs two different peers');
-    return network.cutPair(left, right);
+    return network.cutPair(left, right, oneWay);
   }
   await network.cut(
     peers.split(',').map((name) => peerOf(state, name).number),
     state.peers.map((peer) => peer.number),
+    oneWay,
   );
 }
 

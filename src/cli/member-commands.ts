@@ -30,7 +30,7 @@ export function addMemberCommands(program: Command): void {
     },
   );
 
-  const member = program.command('member').description('add, remove, promote and demote machines');
+  const member = program.command('member').description('add, remove, promote and demote machines, or let the leader choose');
   withConfig(member.command('add').description('print the command with which another machine joins')).action(
     async ({ config }: ConfigOption) => {
       const { address, token } = await callDaemon<{ address: string; token: string }>(socketOf(config), 'POST', '/members/add');
@@ -47,6 +47,9 @@ export function addMemberCommands(program: Command): void {
   withConfig(member.command('demote <name>').description('let a machine follow without a vote'))
     .option('--force', force)
     .action((name: string, options: ConfigOption & { force?: boolean }) => change('demote', name, options));
+  withConfig(member.command('auto <name>').description('take back a promote or demote: the leader chooses who votes')).action(
+    (name: string, options: ConfigOption) => change('auto', name, options),
+  );
 
   const token = program.command('token').description('join tokens');
   withConfig(token.command('create').description('print a token with which one or more machines can join'))

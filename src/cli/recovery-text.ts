@@ -52,6 +52,7 @@ export function planText(plan: RecoveryPlan, nodeName: string): string {
   const lines = [
     '',
     `The best log is that of ${best.nodeName} in ${best.folder}: entry ${last.index} of term ${last.term}, the highest by Raft's rule.`,
+    ...stateLines(plan),
     `Logs of ${present.length} of the ${voters.length} voters are at hand.`,
     '',
     'What may be lost or gained:',
@@ -79,6 +80,21 @@ export function planText(plan: RecoveryPlan, nodeName: string): string {
     'Make sure that they are off: while most of them run, they are a cluster of their own, and their pods run beside yours.',
   );
   return lines.join('\n');
+}
+
+/** Nothing while the best log's own state is sound. */
+function stateLines({ best, state }: RecoveryPlan): string[] {
+  const { damage } = state.found;
+  if (damage !== undefined) {
+    return [
+      `WARNING: the state beside it is damaged (${damage}), and no other folder has a sound one that this log goes on from:`,
+      '  single objects may be wrong. Give more folders with --from, or restore a snapshot instead.',
+    ];
+  }
+  if (state.folder === best.folder) return [];
+  return [
+    `The state beside it is damaged; that of ${state.nodeName} in ${state.folder} is taken, and the log goes on from there.`,
+  ];
 }
 
 /** A warning when machines that are said to be lost are not. */

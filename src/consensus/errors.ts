@@ -28,6 +28,8 @@ export type ConsensusErrorCode =
   | 'TransferFailed'
   /** The log on disk is damaged; the fields say where and how. */
   | 'LogCorrupt'
+  /** There is no log where there was one. */
+  | 'LogMissing'
   /** The disk refused a write or fsync. */
   | 'StorageFailed'
   /** The state machine and the log on disk do not belong together. */

@@ -34,7 +34,9 @@ export type WireMessage =
   | { kind: 'snapshotItem'; transfer: number; sequence: number; item: SnapshotItem }
   /** All items before `next` are taken in. */
   | { kind: 'snapshotAck'; transfer: number; next: number }
-  | { kind: 'snapshotAbort'; transfer: number; reason: string };
+  | { kind: 'snapshotAbort'; transfer: number; reason: string }
+  /** Answers the beginning of a snapshot of which the first bytes are here already: how many, and SHA-256 over them. */
+  | { kind: 'snapshotResume'; transfer: number; bytes: number; digest: Uint8Array };
 
 const packr = new Packr({ useRecords: false, copyBuffers: true });
 const entryKinds: readonly Entry['kind'][] = ['normal', 'membership', 'empty'];
@@ -49,7 +51,7 @@ const raftTypes = [
   'heartbeatResponse',
   'timeoutNow',
 ] as const satisfies readonly RaftMessage['type'][];
-const wireKinds = ['request', 'answer', 'refusal', 'snapshotItem', 'snapshotAck', 'snapshotAbort'] as const;
+const wireKinds = ['request', 'answer', 'refusal', 'snapshotItem', 'snapshotAck', 'snapshotAbort', 'snapshotResume'] as const;
 /** Codes below this are Raft messages. */
 const wireBase = 32;
 
@@ -93,6 +95,8 @@ function wireFields(wire: Exclude<WireMessage, { kind: 'raft' }>): unknown[] {
       return [wire.transfer, wire.next];
     case 'snapshotAbort':
       return [wire.transfer, wire.reason];
+    case 'snapshotResume':
+      return [wire.transfer, wire.bytes, wire.digest];
   }
 }
 
@@ -264,6 +268,8 @@ function wireMessage(code: number, from: PeerId, to: PeerId, fields: Fields): Wi
       return { kind, transfer: fields.count(), next: fields.count() };
     case 'snapshotAbort':
       return { kind, transfer: fields.count(), reason: fields.text() };
+    case 'snapshotResume':
+      return { kind, transfer: fields.count(), bytes: fields.count(), digest: fields.bytes() };
     default:
       throw bad('code');
   }

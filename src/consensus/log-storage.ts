@@ -7,7 +7,8 @@
 import { crc32 } from 'node:zlib';
 import { Level } from 'level';
 import { Packr } from 'msgpackr';
-import { errorCode, errorMessage } from '../lib/errors.ts';
+import { errorMessage } from '../lib/errors.ts';
+import { isRot } from '../lib/rot.ts';
 import { ConsensusError } from './errors.ts';
 import type { LogBatch, LogStorage, StoredLog } from './log-batch.ts';
 import { checkedMembership, noMembers } from './membership.ts';
@@ -109,7 +110,7 @@ export class LevelLogStorage implements LogStorage {
     } catch (error) {
       if (error instanceof ConsensusError) throw error;
       const reason = error instanceof Error && error.cause !== undefined ? error.cause : error;
-      const code = errorCode(reason) === 'LEVEL_CORRUPTION' ? 'LogCorrupt' : 'StorageFailed';
+      const code = isRot(reason) ? 'LogCorrupt' : 'StorageFailed';
       throw new ConsensusError(code, `the log in ${folder} cannot be opened: ${errorMessage(reason)}`, { folder }, error);
     }
   }

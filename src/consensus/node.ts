@@ -34,6 +34,8 @@ export interface ConsensusNodeOptions {
   id: PeerId;
   /** The first peer of a new cluster: an empty disk makes it the only voter. Others wait to be added. */
   bootstrap: boolean;
+  /** This peer has begun a log before: without one it does not start. */
+  expectsLog?: boolean;
   /** Opened; the caller closes it after `stop`. */
   storage: LogStorage;
   network: ConsensusNetwork;
@@ -144,15 +146,27 @@ export class ConsensusNode implements Consensus {
   }
 
   /**
-   * Loads the log and begins to take part. Rejects with 'LogCorrupt', 'StorageFailed', or 'StateMismatch' when the state machine
-   * does not belong to this log.
+   * Loads the log and begins to take part. Rejects with 'LogCorrupt', 'LogMissing', 'StorageFailed', or 'StateMismatch' when the
+   * state machine does not belong to this log.
    */
   async start(): Promise<void> {
-    const { id, bootstrap, storage, network, stateMachine, random, electionTicks, heartbeatTicks, maxInflight, logger } =
-      this.#options;
+    const {
+      id,
+      bootstrap,
+      expectsLog,
+      storage,
+      network,
+      stateMachine,
+      random,
+      electionTicks,
+      heartbeatTicks,
+      maxInflight,
+      logger,
+    } = this.#options;
     if (this.#state !== 'new') throw new ConsensusError('Stopped', 'a consensus node starts once');
     let stored = await storage.load();
     if (!stored) {
+      if (expectsLog) throw new ConsensusError('LogMissing', 'the log of this peer is gone, and with it what it has promised');
       stored = { ...(bootstrap ? bootstrapState(id) : emptyState()), restoring: undefined };
       await storage.write({ hardState: stored.hardState, entries: stored.entries });
     }

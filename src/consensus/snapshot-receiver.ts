@@ -1,4 +1,7 @@
-/** Takes in one snapshot: puts its items in order, feeds the state machine at its own pace, checks the sum at the end. */
+/**
+ * Takes in one snapshot: puts its items in order, feeds the state machine at its own pace, checks the sum at the end. When the items
+ * stop, it waits: whoever offers the same snapshot, the sender of before or a new leader, goes on where the other one stopped.
+ */
 import { createHash } from 'node:crypto';
 import { type Deferred, deferred } from '../lib/deferred.ts';
 import { ConsensusError } from './errors.ts';
@@ -6,17 +9,24 @@ import type { SnapshotItem } from './frames.ts';
 import { silenceMsMax, windowItems } from './snapshot-sender.ts';
 import type { PeerId } from './types.ts';
 
+/** A transfer that was heard so lately goes on; another one must wait. */
+const freshMs = 2_000;
+
 export interface SnapshotReceiverOptions {
   from: PeerId;
   transfer: number;
+  /** Of the snapshot. */
+  meta: { index: number; term: number };
   nowMs: () => number;
-  /** All items before `next` are taken in. */
+  /** All items of the present transfer before `next` are taken in. */
   acknowledge: (next: number) => void;
+  /** The present transfer need not send the first `bytes`, which have this SHA-256. */
+  resume: (bytes: number, digest: Uint8Array) => void;
 }
 
 export class SnapshotReceiver {
-  readonly from: PeerId;
-  readonly transfer: number;
+  from: PeerId;
+  transfer: number;
   readonly #options: SnapshotReceiverOptions;
   #queue: SnapshotItem[] = [];
   /** Item 0, the beginning, was taken in before this object was made. */
@@ -26,6 +36,11 @@ export class SnapshotReceiver {
   #arrived: Deferred<void> = deferred();
   #failure: ConsensusError | undefined;
   #heardMs: number;
+  readonly #hash = createHash('sha256');
+  /** Of the snapshot, given to the state machine. */
+  #bytes = 0;
+  /** Counts the transfers; the present one's items are acknowledged, and no others. */
+  #adopted = 0;
 
   constructor(options: SnapshotReceiverOptions) {
     this.from = options.from;
@@ -34,9 +49,34 @@ export class SnapshotReceiver {
     this.#heardMs = options.nowMs();
   }
 
+  /** Whether this is the snapshot that is being received. */
+  isOf(meta: { index: number; term: number }): boolean {
+    return meta.index === this.#options.meta.index && meta.term === this.#options.meta.term;
+  }
+
+  get isFresh(): boolean {
+    return this.#options.nowMs() - this.#heardMs <= freshMs;
+  }
+
+  /** Another transfer of the same snapshot goes on from here. */
+  adopt(from: PeerId, transfer: number): void {
+    this.from = from;
+    this.transfer = transfer;
+    this.#adopted++;
+    this.#heardMs = this.#options.nowMs();
+    this.#queue = [];
+    this.#expected = this.#taken = 1;
+    this.#tellWhere();
+  }
+
   /** An item that is not the next one is dropped; the answer says which one is awaited. */
   take(sequence: number, item: SnapshotItem): void {
     this.#heardMs = this.#options.nowMs();
+    // The beginning again: its answer was lost. An acknowledgement alone would make the sender begin with the first byte.
+    if (sequence === 0 && this.#adopted > 0) {
+      if (this.#expected === 1) this.#tellWhere();
+      return;
+    }
     if (sequence !== this.#expected || this.#queue.length >= windowItems) {
       this.#options.acknowledge(this.#taken);
       return;
@@ -48,19 +88,20 @@ export class SnapshotReceiver {
 
   /** To be read once. Throws 'SnapshotFailed' when items stop coming or the sum is wrong. */
   async *chunks(): AsyncGenerator<Uint8Array, void, void> {
-    const hash = createHash('sha256');
-    this.#acknowledgeOne();
+    if (this.#adopted === 0) this.#acknowledgeOne();
     for (;;) {
       const item = await this.#next();
+      const transfer = this.#adopted;
       switch (item.type) {
         case 'chunk':
-          hash.update(item.data);
+          this.#hash.update(item.data);
+          this.#bytes += item.data.byteLength;
           yield item.data;
-          this.#acknowledgeOne();
+          if (transfer === this.#adopted) this.#acknowledgeOne();
           break;
         case 'end':
           this.#ended = true;
-          if (!hash.digest().equals(item.digest))
+          if (!this.#hash.copy().digest().equals(item.digest))
             throw new ConsensusError('SnapshotFailed', 'the snapshot does not fit its checksum');
           return;
         case 'begin':
@@ -83,6 +124,10 @@ export class SnapshotReceiver {
   tick(): void {
     if (!this.#ended && this.#queue.length === 0 && this.#options.nowMs() - this.#heardMs > silenceMsMax)
       this.fail('the leader sends nothing');
+  }
+
+  #tellWhere(): void {
+    this.#options.resume(this.#bytes, this.#hash.copy().digest());
   }
 
   #acknowledgeOne(): void {

@@ -88,6 +88,10 @@ export class SnapshotTransfers {
       if (!this.#stopped) snapshotSent(to, index);
     } catch (error) {
       if (!this.#stopped) logger.warn({ to, error }, 'a snapshot could not be sent');
+      if (sender.isContradicted) {
+        const reason = 'what is here of the snapshot is not its beginning';
+        this.#options.send(to, { kind: 'snapshotAbort', transfer, reason });
+      }
       this.#failLater(to);
     } finally {
       abort.abort(new ConsensusError('SnapshotFailed', 'the transfer is over'));
@@ -96,7 +100,10 @@ export class SnapshotTransfers {
   }
 
   /** A message of another peer about a transfer. */
-  receive(from: PeerId, wire: Extract<WireMessage, { kind: 'snapshotItem' | 'snapshotAck' | 'snapshotAbort' }>): void {
+  receive(
+    from: PeerId,
+    wire: Extract<WireMessage, { kind: 'snapshotItem' | 'snapshotAck' | 'snapshotAbort' | 'snapshotResume' }>,
+  ): void {
     const sending = this.#sending.get(from);
     switch (wire.kind) {
       case 'snapshotAck':
@@ -104,6 +111,10 @@ export class SnapshotTransfers {
         return;
       case 'snapshotAbort':
         if (sending?.transfer === wire.transfer) sending.sender.fail(wire.reason);
+        if (this.#receiver?.from === from && this.#receiver.transfer === wire.transfer) this.#receiver.fail(wire.reason);
+        return;
+      case 'snapshotResume':
+        if (sending?.transfer === wire.transfer) sending.sender.resumed(wire.bytes, wire.digest);
         return;
       case 'snapshotItem':
         this.#receiveItem(from, wire.transfer, wire.sequence, wire.item);
@@ -115,8 +126,12 @@ export class SnapshotTransfers {
     const refuse = (reason: string) => this.#options.send(from, { kind: 'snapshotAbort', transfer, reason });
     if (receiver?.from === from && receiver.transfer === transfer) receiver.take(sequence, item);
     else if (item.type !== 'begin') refuse('unknown transfer');
-    else if (receiver) {
-      receiver.fail('another transfer began');
+    else if (receiver?.isOf(item.meta)) {
+      this.#options.logger.info({ from, index: item.meta.index }, 'going on with a snapshot that had stopped on its way');
+      receiver.adopt(from, transfer);
+    } else if (receiver) {
+      // What a former leader still sends is as good as what the new one would: it goes on as long as it comes.
+      if (!receiver.isFresh) receiver.fail('another transfer began');
       refuse('another transfer is under way');
     } else {
       this.#offered = { from, transfer };
@@ -132,10 +147,12 @@ export class SnapshotTransfers {
     assert(offered, 'the core wants a snapshot that nobody offered');
     this.#offered = undefined;
     const { clock, send } = this.#options;
-    const receiver = new SnapshotReceiver({
+    const receiver: SnapshotReceiver = new SnapshotReceiver({
       ...offered,
+      meta,
       nowMs: () => clock.monotonicMs(),
-      acknowledge: (next) => send(offered.from, { kind: 'snapshotAck', transfer: offered.transfer, next }),
+      acknowledge: (next) => send(receiver.from, { kind: 'snapshotAck', transfer: receiver.transfer, next }),
+      resume: (bytes, digest) => send(receiver.from, { kind: 'snapshotResume', transfer: receiver.transfer, bytes, digest }),
     });
     this.#receiver = receiver;
     this.#track(this.#restore(receiver, meta));
@@ -143,7 +160,7 @@ export class SnapshotTransfers {
 
   async #restore(receiver: SnapshotReceiver, meta: SnapshotMeta): Promise<void> {
     const { stateMachine, logger, send, prepareRestore, restored, restoreFailed } = this.#options;
-    const { from, transfer } = receiver;
+    const { from } = receiver;
     logger.info({ from, index: meta.index }, 'receiving a snapshot');
     try {
       await prepareRestore(meta);
@@ -152,7 +169,8 @@ export class SnapshotTransfers {
       this.#receiver = undefined;
       if (this.#stopped) return;
       logger.warn({ from, error }, 'a snapshot could not be received');
-      send(from, { kind: 'snapshotAbort', transfer, reason: errorMessage(error).slice(0, 1000) || 'unknown' });
+      const { transfer } = receiver;
+      send(receiver.from, { kind: 'snapshotAbort', transfer, reason: errorMessage(error).slice(0, 1000) || 'unknown' });
       restoreFailed();
       return;
     }

@@ -15,9 +15,11 @@ import { nodeIpamController } from './node-ipam/index.ts';
 import { nodeLifecycleController } from './node-lifecycle/index.ts';
 import { podGcController } from './pod-gc/index.ts';
 import { replicaSetController } from './replicaset/index.ts';
+import { resourceQuotaController } from './resource-quota/index.ts';
 import { rootCaPublisher } from './root-ca-publisher/index.ts';
 import { serviceAccountController } from './serviceaccount/index.ts';
 import { serviceAccountTokenController } from './serviceaccount-token/index.ts';
+import { claimProtectionController, volumeProtectionController } from './storage-protection/index.ts';
 import { taintEvictionController } from './taint-eviction/index.ts';
 
 export type { ControllerOptions, StartControllersOptions } from './context.ts';
@@ -39,6 +41,9 @@ const all = [
   customResourceDefinitionController,
   garbageCollector,
   podGcController,
+  resourceQuotaController,
+  claimProtectionController,
+  volumeProtectionController,
 ];
 
 /**

@@ -53,6 +53,7 @@ export function decodeHeartbeat(bytes: Uint8Array): Heartbeat {
     heardMs: heardMs(fields.heardMs),
     ...(fields.stateHashes === undefined ? {} : { stateHashes: stateHashes(fields.stateHashes) }),
     ...(fields.leaseMs === undefined ? {} : { leaseMs: amount(fields, 'leaseMs') }),
+    ...(fields.diskLow === undefined ? {} : { diskLow: flag(fields, 'diskLow') }),
     ...(fields.syncMs === undefined ? {} : { syncMs: amount(fields, 'syncMs') }),
   };
 }

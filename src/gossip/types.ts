@@ -38,6 +38,8 @@ export interface Heartbeat {
   leaseMs?: number;
   /** The median time of the latest writes of the sender's log. */
   syncMs?: number;
+  /** The sender's disk has too little room. */
+  diskLow?: boolean;
 }
 
 export type Verdict = 'alive' | 'suspect' | 'dead';

@@ -8,6 +8,8 @@ export interface NodeHealthView {
   lastHeartbeatMs: number;
   /** How long the machine's own lease lasts: until then it may consider itself in contact with the quorum. As it said last. */
   leaseMs?: number;
+  /** The disk of its data folder has too little room. As it said last. */
+  diskLow?: boolean;
   /**
    * Only on the leader, of a dead machine: from this wall time on the machine has surely noticed that it is cut off. Computed
    * anew from the monotonic clock in each report; `fenced` says the same without a wall clock.

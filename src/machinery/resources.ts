@@ -1,5 +1,6 @@
 /** The resources that our own code talks to through the Client, each with the type of its objects. */
 import { type CustomResourceDefinition, definitionGroup, storageVersionOf } from './custom/definition.ts';
+import type * as k from './kind-types.ts';
 import type * as t from './types.ts';
 
 /** Names one resource at one version. `T` is the type of its objects. */
@@ -30,6 +31,10 @@ export const replicaSets = resource<t.ReplicaSet>('apps', 'ReplicaSet', 'replica
 export const deployments = resource<t.Deployment>('apps', 'Deployment', 'deployments');
 export const endpointSlices = resource<t.EndpointSlice>('discovery.k8s.io', 'EndpointSlice', 'endpointslices');
 export const leases = resource<t.Lease>('coordination.k8s.io', 'Lease', 'leases');
+export const resourceQuotas = resource<k.ResourceQuota>('', 'ResourceQuota', 'resourcequotas');
+export const persistentVolumeClaims = resource<k.PersistentVolumeClaim>('', 'PersistentVolumeClaim', 'persistentvolumeclaims');
+export const persistentVolumes = resource<k.PersistentVolume>('', 'PersistentVolume', 'persistentvolumes', false);
+export const priorityClasses = resource<k.PriorityClass>('scheduling.k8s.io', 'PriorityClass', 'priorityclasses', false);
 
 const rbacGroup = 'rbac.authorization.k8s.io';
 export const roles = resource<t.Role>(rbacGroup, 'Role', 'roles');

@@ -8,7 +8,7 @@ import { type Clock, systemClock } from '../lib/clock.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { Decisions } from '../scheduler/index.ts';
-import { Store } from '../store/index.ts';
+import type { Store } from '../store/index.ts';
 import { StreamConnector } from './agent-connector.ts';
 import { agentOptions } from './agent-options.ts';
 import { AgentProcess } from './agent-process.ts';
@@ -18,12 +18,13 @@ import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
 import { ControlServer } from './control-server.ts';
 import { depart } from './departure.ts';
+import { DiskRoom } from './disk-room.ts';
 import { readIfExists, writeDurably } from './durable-file.ts';
 import { NodeError } from './errors.ts';
 import { awaitFoundation, foundCluster, refreshMember } from './founding.ts';
 import { HealthTable } from './health-table.ts';
 import { type Identity, openIdentity, saveIdentity } from './identity.ts';
-import { JoinService, joinCluster, multiaddrOf } from './join.ts';
+import { type AskPeer, JoinService, joinCluster, multiaddrOf } from './join.ts';
 import { Leadership } from './leadership.ts';
 import { releaseLock, takeLock } from './machine-lock.ts';
 import { machineRoutes } from './machine-routes.ts';
@@ -35,6 +36,8 @@ import { PeerThread } from './peer-thread-handle.ts';
 import { adminKubeconfig, issueCertificate } from './pki.ts';
 import { SnapshotSource } from './recovery/backup.ts';
 import { finishStaging } from './recovery/staging.ts';
+import { askForReplacement, finishReplacement, logDamage, openState } from './replacement.ts';
+import { growthRefusal, voterRooms, watchRoom } from './room-watch.ts';
 import { StandingWatch } from './standing-watch.ts';
 import { StateGuard } from './state-guard.ts';
 
@@ -60,12 +63,14 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
   const clock = systemClock;
   const logger = createLogger('node', config.log.level).child({ node: config.nodeName });
   const paths = pathsOf(config.dataDir);
+  // First of all: on a full disk nothing can be written before the reserve is given up.
+  const room = new DiskRoom(config.dataDir, logger.child({ part: 'disk' }));
   takeLock(paths);
   finishStaging(config.dataDir);
   const identity = await openIdentity(config.dataDir, paths, config.nodeName);
 
   const stopping = new AbortController();
-  const store = await Store.open({ dir: paths.store, onFailure: (error) => onFatal(error.message) });
+  const store = await openState(paths, config.dataDir, { onFailure: (error) => onFatal(error.message) }, clock, logger);
   const health = new HealthTable((nodeName) => (awayUntilMs(store, nodeName) ?? 0) > clock.wallMs());
   let status: ConsensusStatus | undefined;
   let leadership: Leadership | undefined;
@@ -157,7 +162,21 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
     releaseLock(paths);
     throw error;
   }
-  await peer.call('start', { members, bootstrap: identity.founder });
+  const damage = identity.replacement?.reason ?? (await startConsensus(peer, { identity, members, paths }));
+  if (damage !== undefined) {
+    try {
+      const ask: AskPeer = (address, request) => peer.call('ask', { address, request });
+      await askForReplacement({ paths, identity, self, members, reason: damage, ask, clock, logger });
+    } finally {
+      await peer.stop();
+      await store.close();
+      releaseLock(paths);
+    }
+    finishReplacement(config.dataDir, paths, identity);
+    return await startDaemon({ config, ...(join && { join }), onFatal, onRemoved });
+  }
+  const roomWatch = watchRoom(room, { peer, clock, logger });
+  roomWatch.start();
   const standing = watchStanding({
     ...{ peer, members, store, clock, logger },
     async onRemoved() {
@@ -188,6 +207,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
       store,
     }),
     nodeHealth: health,
+    growthRefusal: () => growthRefusal(voterRooms({ status, store, health, ownId: identity.id, ownLow: room.state.low })),
     clock,
     random: systemRandom,
     logger: logger.child({ part: 'api' }),
@@ -222,7 +242,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
   });
   const control = new ControlServer(
     {
-      ...machineRoutes({ api, guard, peer, joinService, authority, config, store, snapshots, agent, clock }),
+      ...machineRoutes({ api, guard, room, peer, joinService, authority, config, store, snapshots, agent, clock }),
       ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
     },
     logger,
@@ -242,6 +262,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
       logger.info({}, 'stopping; containers go on');
       stopping.abort(new NodeError('Stopped', 'the daemon is stopping'));
       await standing.stop();
+      await roomWatch.stop();
       await guard.repair.stop();
       await sayGoodbye(clusterStore, config.nodeName, clock, logger);
       await handOver(peer, logger);
@@ -254,6 +275,26 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
       releaseLock(paths);
     },
   };
+}
+
+/** Resolves when this peer takes part. Gives what is wrong with its log when it cannot, under this identity. */
+async function startConsensus(
+  peer: PeerThread,
+  context: { identity: Identity; members: Member[]; paths: NodePaths },
+): Promise<string | undefined> {
+  const { identity, members, paths } = context;
+  try {
+    await peer.call('start', { members, bootstrap: identity.founder, expectsLog: identity.logged === true });
+  } catch (error) {
+    const damage = logDamage(error);
+    if (damage === undefined) throw error;
+    return damage;
+  }
+  if (!identity.logged) {
+    identity.logged = true;
+    saveIdentity(paths, identity);
+  }
+  return undefined;
 }
 
 function peerOptions(config: NodeConfig, identity: Identity, paths: NodePaths, store: Store) {

@@ -13,6 +13,8 @@ export type NodeErrorCode =
   | 'AgentUnavailable'
   /** The store gave back other bytes than were written, and nobody else has them. */
   | 'StateDamaged'
+  /** The log is damaged or missing, and the cluster could not take the machine in anew. */
+  | 'LogDamaged'
   | 'Stopped';
 
 export class NodeError extends KontikiError<NodeErrorCode> {}

@@ -23,6 +23,7 @@ export interface OwnState {
   stateHashes: readonly StateHash[];
   leaseMs: number;
   syncMs: number;
+  diskLow: boolean;
 }
 
 const topic = 'kontiki/heartbeats/1';
@@ -183,6 +184,7 @@ export class GossipLoop {
         agentReady: this.#agentReady,
         lastHeartbeatMs: Math.round(wallMs),
         leaseMs: own().leaseMs,
+        diskLow: own().diskLow,
       },
       ...others.map(({ id, nodeName }): NodeHealthView => {
         const member = heard.get(id);
@@ -193,6 +195,7 @@ export class GossipLoop {
           agentReady: member?.heartbeat.agentReady ?? false,
           lastHeartbeatMs: Math.round(wallMs - silenceMs),
           ...(member?.heartbeat.leaseMs === undefined ? {} : { leaseMs: member.heartbeat.leaseMs }),
+          ...(member?.heartbeat.diskLow === undefined ? {} : { diskLow: member.heartbeat.diskLow }),
           ...this.#fence(id, nowMs, wallMs),
         };
       }),

@@ -22,6 +22,17 @@ export interface Identity {
   founder: boolean;
   /** True once the cluster has removed this peer: the identity is spent. */
   removed?: boolean;
+  /** True once this peer has begun a log: if it is missing later, it was lost, with all that the peer has promised. */
+  logged?: boolean;
+  /** The identity that takes this one's place, whose log is damaged: this one is spent. */
+  replacement?: {
+    id: string;
+    /** Base64. */
+    privateKey: string;
+    /** Below dataDir, takes the damaged files. */
+    folder: string;
+    reason: string;
+  };
 }
 
 /** What a removed machine says, and what is to be done. */

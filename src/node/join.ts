@@ -180,7 +180,8 @@ export class JoinService {
   }
 }
 
-function isMember(value: unknown): value is Omit<MemberRecord, 'id'> {
+/** Whether the fields of a member's record, but for its id, have their shapes. */
+export function isMember(value: unknown): value is Omit<MemberRecord, 'id'> {
   const member = value as Partial<MemberRecord> | null;
   return (
     typeof member === 'object' &&

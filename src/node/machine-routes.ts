@@ -6,6 +6,7 @@ import type { AgentProcess } from './agent-process.ts';
 import type { AuthorityRecord } from './cluster-records.ts';
 import type { NodeConfig } from './config.ts';
 import type { ControlRoutes } from './control-server.ts';
+import type { DiskRoom } from './disk-room.ts';
 import type { JoinService } from './join.ts';
 import type { PeerThread } from './peer-thread-handle.ts';
 import { adminKubeconfig } from './pki.ts';
@@ -17,6 +18,7 @@ const keyRotationMs = 10_000;
 
 export function machineRoutes(context: {
   guard: StateGuard;
+  room: DiskRoom;
   api: Api;
   peer: PeerThread;
   joinService: JoinService;
@@ -27,7 +29,7 @@ export function machineRoutes(context: {
   agent: AgentProcess;
   clock: Clock;
 }): ControlRoutes {
-  const { api, guard, peer, joinService, authority, config, store, snapshots, agent, clock } = context;
+  const { api, guard, room, peer, joinService, authority, config, store, snapshots, agent, clock } = context;
   return {
     'GET /status': async () => ({
       nodeName: config.nodeName,
@@ -36,6 +38,7 @@ export function machineRoutes(context: {
       apiPort: config.api.port,
       revision: store.revision,
       stateHash: { index: store.applied.index, hash: store.stateHash() },
+      disk: { state: room.state.low ? 'low' : 'ok', ...room.state },
       ...(guard.reason === undefined ? {} : { notServing: guard.reason }),
       consensus: await peer.call('status', null),
     }),

@@ -126,6 +126,14 @@ export class MemberAdministration {
     return `${name} no longer votes`;
   }
 
+  /** Takes back what promote or demote have wished: the leader chooses again. Throws NodeError 'NoSuchMember' or 'MemberRefused'. */
+  async auto(name: string, signal: AbortSignal): Promise<string> {
+    await this.#confirm(signal);
+    const member = this.#mustFind(name);
+    await this.#want(member.id, 'auto', signal);
+    return `whether ${name} votes is chosen by the leader again`;
+  }
+
   /** The question whether there is a quorum at all is put first: without one, nothing can be changed. */
   async #confirm(signal: AbortSignal): Promise<void> {
     try {
@@ -161,7 +169,7 @@ export class MemberAdministration {
       if (!found) return;
       const record = decodeRecord<MemberRecord>(found.value);
       if (record.wanted === 'gone') throw new NodeError('MemberRefused', `${record.nodeName} is being removed`);
-      if (record.wanted === wanted) return;
+      if ((record.wanted ?? 'auto') === wanted) return;
       const value = encodeRecord({ ...record, wanted });
       const conditions = [{ key, modRevision: found.modRevision }];
       if ((await store.write({ conditions, operations: [{ type: 'put', key, value }] }, signal)).ok) return;

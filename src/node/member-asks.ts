@@ -1,13 +1,15 @@
 /**
  * What peers ask each other outside of consensus, over the transport's questions, which also strangers may ask: to join; whether
- * the asker is a member (one that was removed is a stranger to the others, and learns of it this way); how far the log's followers are.
+ * the asker is a member (one that was removed is a stranger to the others, and learns of it this way); how far the log's followers
+ * are; to give its place to a new identity of the asker.
  */
 import type { ConsensusStatus } from '../consensus/types.ts';
 import type { ClusterStore } from '../store/types.ts';
-import { memberKey } from './cluster-records.ts';
-import type { JoinService } from './join.ts';
+import { type MemberRecord, memberKey } from './cluster-records.ts';
+import { isMember, type JoinService } from './join.ts';
+import { replaceMember } from './member-replacement.ts';
 
-type Question = { type: 'standing' } | { type: 'progress' };
+type Question = { type: 'standing' } | { type: 'progress' } | { type: 'replace'; member: MemberRecord };
 
 export interface StandingAnswer {
   type: 'standing';
@@ -21,16 +23,25 @@ export interface ProgressAnswer {
   leader?: Pick<ConsensusStatus, 'lastIndex' | 'progress'>;
 }
 
+export interface ReplacementAnswer {
+  type: 'replace';
+  /** 'replaced', 'unknown' (the asker is no member), or why it could not be done. */
+  outcome: string;
+}
+
 export const encodeQuestion = (question: Question): Uint8Array => Buffer.from(JSON.stringify(question));
 
 /** Undefined when it is no answer of this type. */
-export function decodeAnswer<T extends StandingAnswer | ProgressAnswer>(type: T['type'], bytes: Uint8Array): T | undefined {
+export function decodeAnswer<T extends StandingAnswer | ProgressAnswer | ReplacementAnswer>(
+  type: T['type'],
+  bytes: Uint8Array,
+): T | undefined {
   const answer = parsed(bytes);
   return answer?.type === type ? (answer as T) : undefined;
 }
 
 /** Undefined when it is not JSON; join.ts refuses that in its own words. */
-function parsed(bytes: Uint8Array): { type?: string } | undefined {
+function parsed(bytes: Uint8Array): { type?: string; member?: unknown } | undefined {
   try {
     return JSON.parse(Buffer.from(bytes).toString()) ?? undefined;
   } catch {
@@ -54,11 +65,14 @@ export class MemberAsks {
 
   async answer(from: string, bytes: Uint8Array): Promise<Uint8Array> {
     const { id, joinService } = this.#options;
-    switch (parsed(bytes)?.type) {
+    const question = parsed(bytes);
+    switch (question?.type) {
       case 'standing':
         return Buffer.from(JSON.stringify(await this.#standing(from)));
       case 'progress':
         return Buffer.from(JSON.stringify(await this.#progress(from)));
+      case 'replace':
+        return Buffer.from(JSON.stringify(await this.#replace(from, question.member)));
       default:
         return await joinService.answer(id, from, bytes);
     }
@@ -68,6 +82,14 @@ export class MemberAsks {
     const { store } = this.#options;
     await store.barrier();
     return { type: 'standing', member: store.get(memberKey(from)) !== undefined };
+  }
+
+  async #replace(from: string, member: unknown): Promise<ReplacementAnswer> {
+    const { id } = (member ?? {}) as Partial<MemberRecord>;
+    if (!isMember(member) || typeof id !== 'string' || !/^[0-9A-Za-z]{1,128}$/.test(id) || id === from) {
+      return { type: 'replace', outcome: 'the request cannot be read' };
+    }
+    return { type: 'replace', outcome: await replaceMember(this.#options.store, from, { ...member, id }) };
   }
 
   async #progress(from: string): Promise<ProgressAnswer> {

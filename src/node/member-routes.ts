@@ -26,6 +26,7 @@ export function memberRoutes({ administration, joinService, config, store, clock
     'POST /members/promote': async (body, signal) => ({
       message: await administration.promote(textOf(body, 'name'), signal),
     }),
+    'POST /members/auto': async (body, signal) => ({ message: await administration.auto(textOf(body, 'name'), signal) }),
     'POST /members/demote': async (body, signal) => ({
       message: await administration.demote(textOf(body, 'name'), flagOf(body, 'force'), signal),
     }),

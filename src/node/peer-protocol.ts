@@ -32,7 +32,7 @@ export interface PeerThreadOptions {
 /** Calls that the main thread makes. */
 export interface PeerCalls {
   /** Connects to the members and takes part in consensus. Before it, only `ask` works. */
-  start(argument: { members: Member[]; bootstrap: boolean }): Promise<void>;
+  start(argument: { members: Member[]; bootstrap: boolean; expectsLog: boolean }): Promise<void>;
   addresses(argument: null): Promise<string[]>;
   propose(data: Uint8Array): Promise<{ index: number }>;
   readIndex(argument: null): Promise<number>;
@@ -74,6 +74,8 @@ export interface MainNotices {
 /** Notices to the peer thread. */
 export interface PeerNotices {
   durable: { index: number; term: number };
+  /** Whether this peer's disk has too little room. */
+  diskLow: boolean;
   /** This peer's, for the others to compare. */
   stateHashes: readonly StateHash[];
   members: Member[];

@@ -108,6 +108,10 @@ export class PeerThread {
     this.#rpc.notify('durable', position);
   }
 
+  setDiskLow(low: boolean): void {
+    this.#rpc.notify('diskLow', low);
+  }
+
   setStateHashes(hashes: readonly StateHash[]): void {
     this.#rpc.notify('stateHashes', hashes);
   }

@@ -39,15 +39,20 @@ const transport = await createTransport({
 });
 assert(transport.id === options.id, 'the transport must have the identity of this peer');
 
-const storage = await LevelLogStorage.open(options.raftDir);
-const measuredStorage = new MeasuredLogStorage(storage, systemClock);
+let storage: LevelLogStorage | undefined;
+let measuredStorage: MeasuredLogStorage | undefined;
+const diskMedianMs = () => measuredStorage?.medianMs() ?? 0;
 let stateHashes: readonly StateHash[] = [];
+let diskLow = false;
 
 const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNotices[Notice]) => void } = {
-  async start({ members, bootstrap }) {
+  async start({ members, bootstrap, expectsLog }) {
+    storage = await LevelLogStorage.open(options.raftDir);
+    measuredStorage = new MeasuredLogStorage(storage, systemClock);
+    const node = newConsensus(measuredStorage, bootstrap, expectsLog);
+    await node.start();
+    consensus = node;
     setMembers(members);
-    consensus = newConsensus(bootstrap);
-    await consensus.start();
     gossip.start();
     lease.start();
     diskHandover.start();
@@ -63,6 +68,9 @@ const handlers: PeerCalls & { [Notice in keyof PeerNotices]: (argument: PeerNoti
   refusedBy: async () => transport.refusedBy(),
   stop,
   durable: (position) => stateMachine.setDurable(position),
+  diskLow: (low) => {
+    diskLow = low;
+  },
   stateHashes: (hashes) => {
     stateHashes = hashes;
   },
@@ -102,11 +110,12 @@ function started(): ConsensusNode {
   return consensus;
 }
 
-function newConsensus(bootstrap: boolean): ConsensusNode {
+function newConsensus(log: MeasuredLogStorage, bootstrap: boolean, expectsLog: boolean): ConsensusNode {
   const node = new ConsensusNode({
     id: options.id,
     bootstrap,
-    storage: measuredStorage,
+    expectsLog,
+    storage: log,
     network: {
       send: (to, frame) => transport.send(to, 'consensus', frame),
       onFrame: (handler) => transport.onFrame('consensus', handler),
@@ -133,7 +142,7 @@ const gossip = new GossipLoop({
   transport,
   clock: systemClock,
   logger: logger.child({ part: 'gossip' }),
-  own: () => ({ stateHashes, leaseMs: Math.round(lease.remainingMs()), syncMs: Math.round(measuredStorage.medianMs()) }),
+  own: () => ({ stateHashes, leaseMs: Math.round(lease.remainingMs()), syncMs: Math.round(diskMedianMs()), diskLow }),
   fencedAtMs: (deadSinceMs) => lease.fencedAtMs(deadSinceMs),
   onStateJudged: (judgement) => tell('stateJudged', judgement),
   onHealth: (views) => tell('health', views),
@@ -152,7 +161,7 @@ transport.onFrame('gossip', (from, frame) => lease.receive(from, frame));
 const leaseServer = await serveLease(options.leaseSocket, lease);
 
 const diskHandover = new DiskHandover({
-  medianMs: () => measuredStorage.medianMs(),
+  medianMs: diskMedianMs,
   status: () => started().status(),
   health: (peer) => gossip.voterHealth(peer),
   transfer: (to, signal) => started().transferLeadership(to, signal),
@@ -224,6 +233,6 @@ async function stop(): Promise<void> {
   await diskHandover.stop();
   await gossip.stop();
   await consensus?.stop();
-  await storage.close();
+  await storage?.close();
   await transport.close();
 }

@@ -1,6 +1,6 @@
 /**
  * The event window: the events of the latest revisions, from which watches are served and lists at an older revision are
- * reconstructed. Bounded by revisions and by bytes; what falls out is compacted. Local to a peer: not part of the state.
+ * reconstructed. Bounded by revisions, by bytes and by age; what falls out is compacted. Local to a peer: not part of the state.
  */
 import type { StoreEvent, StoreRecord } from './types.ts';
 
@@ -10,20 +10,35 @@ const eventOverheadBytes = 160;
 interface Batch {
   events: readonly StoreEvent[];
   bytes: number;
+  /** When it was added, on the monotonic clock. */
+  atMs: number;
+}
+
+export interface HistoryOptions {
+  revisionsMax: number;
+  bytesMax: number;
+  ageMsMax: number;
+  /** Monotonic. */
+  nowMs: () => number;
+  revision: number;
 }
 
 export class History {
   readonly #revisionsMax: number;
   readonly #bytesMax: number;
+  readonly #ageMsMax: number;
+  readonly #nowMs: () => number;
   /** One batch for each revision after #compacted; those before #head are gone. */
   #batches: (Batch | undefined)[] = [];
   #head = 0;
   #bytes = 0;
   #compacted: number;
 
-  constructor(options: { revisionsMax: number; bytesMax: number; revision: number }) {
+  constructor(options: HistoryOptions) {
     this.#revisionsMax = options.revisionsMax;
     this.#bytesMax = options.bytesMax;
+    this.#ageMsMax = options.ageMsMax;
+    this.#nowMs = options.nowMs;
     this.#compacted = options.revision;
   }
 
@@ -47,9 +62,16 @@ export class History {
       bytes += eventOverheadBytes + record.key.length + record.value.length;
       if (previous && previous !== record) bytes += previous.value.length;
     }
-    this.#batches.push({ events, bytes });
+    this.#batches.push({ events, bytes, atMs: this.#nowMs() });
     this.#bytes += bytes;
+    this.expire();
     while (this.revisions > this.#revisionsMax || (this.#bytes > this.#bytesMax && this.revisions > 1)) this.#drop();
+  }
+
+  /** Drops what has become too old, but for the latest revision: most clients know that one. */
+  expire(): void {
+    const oldest = this.#nowMs() - this.#ageMsMax;
+    while (this.revisions > 1 && this.#batches[this.#head]!.atMs < oldest) this.#drop();
   }
 
   /** Calls `visit` with the events of each revision after `revision`, oldest first. It must not be compacted. */

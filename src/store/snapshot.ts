@@ -18,6 +18,8 @@ const payloadBytesMax = snapshotChunkBytesMax - blockHeaderBytes;
 /** No item is longer: a record's value is bounded by the transaction that put it. */
 const itemBytesMax = 16 * 1024 * 1024;
 const recordHeaderBytes = 18;
+/** Read without a pause: some milliseconds of work. */
+const itemsAtOnce = 2_000;
 const endBytes = 40;
 const tag = { header: 1, record: 2, request: 3, end: 4 } as const;
 
@@ -131,7 +133,8 @@ export async function readSnapshot(chunks: AsyncIterable<Uint8Array>, visitor: S
       if (rest.length < blockHeaderBytes + length) break;
       const payload = rest.subarray(blockHeaderBytes, blockHeaderBytes + length);
       if (crc32(payload) !== rest.readUInt32BE(4)) throw invalid('a block has a wrong checksum');
-      parser.add(payload);
+      // Many small items cost more than one large one: in between, the thread is free for others.
+      while (parser.add(payload)) await new Promise<void>((resolve) => setImmediate(resolve));
       if (parser.records.length > 0) await visitor.onRecords(parser.records.splice(0));
       rest = rest.subarray(blockHeaderBytes + length);
     }
@@ -143,7 +146,9 @@ class ItemParser {
   readonly records: StoreRecord[] = [];
   readonly #visitor: SnapshotVisitor;
   readonly #hash = createHash('sha256');
+  /** What is left of the last payload, and where the first item in it begins that was not read yet. */
   #rest: Buffer = Buffer.alloc(0);
+  #at: number | undefined;
   #recordCount = 0;
   #requestCount = 0;
   #started = false;
@@ -153,10 +158,17 @@ class ItemParser {
     this.#visitor = visitor;
   }
 
-  add(payload: Buffer): void {
-    const bytes = this.#rest.length === 0 ? payload : Buffer.concat([this.#rest, payload]);
-    let at = 0;
-    for (;;) {
+  /** Takes in at most `itemsAtOnce` items. True: there are more in this payload, which must be given again. */
+  add(payload: Buffer): boolean {
+    if (this.#at === undefined) this.#rest = this.#rest.length === 0 ? payload : Buffer.concat([this.#rest, payload]);
+    const bytes = this.#rest;
+    let at = this.#at ?? 0;
+    this.#at = undefined;
+    for (let items = 0; ; items++) {
+      if (items === itemsAtOnce) {
+        this.#at = at;
+        return true;
+      }
       const length = itemLength(bytes, at);
       if (length === undefined || at + length > bytes.length) break;
       if (this.ended) throw invalid('something follows its end');
@@ -164,6 +176,7 @@ class ItemParser {
       at += length;
     }
     this.#rest = bytes.subarray(at);
+    return false;
   }
 
   #item(item: Buffer): void {

@@ -31,9 +31,10 @@ export type { LogEntry } from './state.ts';
 export interface StoreOptions {
   /** Directory of the copy on disk. Left out: memory only, and `durable` stays at 0. */
   dir?: string;
-  /** Bounds of the event window; left out 10,000 and 64 MiB. */
+  /** Bounds of the event window; left out 10,000, 64 MiB and 30 minutes. Age counts when something is applied. */
   historyRevisionsMax?: number;
   historyBytesMax?: number;
+  historyAgeMsMax?: number;
   /** How many results are remembered, left out 10,000. Part of the state: the same number on every peer. */
   requestIdsMax?: number;
   clock?: Clock;
@@ -63,6 +64,7 @@ export interface StoreStats {
 
 const historyRevisionsDefault = 10_000;
 const historyBytesDefault = 64 * 1024 * 1024;
+const historyAgeDefaultMs = 30 * 60_000;
 const requestIdsDefault = 10_000;
 const flushIntervalDefaultMs = 50;
 const hashEveryDefault = 1_000;
@@ -171,6 +173,7 @@ export class Store implements StoreReader {
       return entries.map((entry) => this.#applyEntry(entry));
     } finally {
       this.#applying = false;
+      this.#history.expire();
       this.#writer?.advance(this.#state.applied);
     }
   }
@@ -342,6 +345,8 @@ export class Store implements StoreReader {
     return new History({
       revisionsMax: this.#options.historyRevisionsMax ?? historyRevisionsDefault,
       bytesMax: this.#options.historyBytesMax ?? historyBytesDefault,
+      ageMsMax: this.#options.historyAgeMsMax ?? historyAgeDefaultMs,
+      nowMs: () => (this.#options.clock ?? systemClock).monotonicMs(),
       revision: this.revision,
     });
   }

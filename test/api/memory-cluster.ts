@@ -26,6 +26,8 @@ export class MemoryCluster implements ClusterStore {
   beforeWrite: (() => void) | undefined;
   barriers = 0;
   writes = 0;
+  #cutOff = false;
+  #waiting: { revision: number; reached: () => void }[] = [];
 
   private constructor(store: Store) {
     this.#store = store;
@@ -75,7 +77,22 @@ export class MemoryCluster implements ClusterStore {
   async waitForRevision(revision: number, signal?: AbortSignal): Promise<void> {
     this.#catchUp();
     if (this.revision >= revision) return;
-    await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason), { once: true }));
+    await new Promise<void>((reached, reject) => {
+      this.#waiting.push({ revision, reached });
+      signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+    });
+  }
+
+  /** From now on nothing arrives that others have committed, whatever is asked. */
+  cutOff(): void {
+    this.#cutOff = true;
+  }
+
+  heal(): void {
+    this.#cutOff = false;
+    this.#catchUp();
+    for (const { revision, reached } of this.#waiting) if (revision <= this.revision) reached();
+    this.#waiting = this.#waiting.filter(({ revision }) => revision > this.revision);
   }
 
   /** Committed by another peer, not yet known here. */
@@ -84,6 +101,7 @@ export class MemoryCluster implements ClusterStore {
   }
 
   #catchUp(): void {
+    if (this.#cutOff) return;
     for (const transaction of this.#elsewhere.splice(0)) this.#apply(transaction);
   }
 

@@ -7,7 +7,15 @@ import { autoUpdateAnnotation } from '../../src/api/rbac/default-roles.ts';
 import { reconcileDefaultRoles } from '../../src/api/rbac/reconcile.ts';
 import { ruleAllowsPath, ruleAllowsResource } from '../../src/api/rbac/rules.ts';
 import type { User } from '../../src/api/types.ts';
-import { clusterRoleBindings, clusterRoles, configMaps, pods, roleBindings, roles } from '../../src/machinery/resources.ts';
+import {
+  clusterRoleBindings,
+  clusterRoles,
+  configMaps,
+  pods,
+  roleBindings,
+  roles,
+  secrets,
+} from '../../src/machinery/resources.ts';
 import type { PolicyRule } from '../../src/machinery/types.ts';
 import { failureOf, testRegistry } from './widgets.ts';
 
@@ -203,6 +211,24 @@ test('an apply that creates needs the right to create, not only to patch', async
   );
   await client.create(configMaps, { metadata: { name: 'a' } }, inDefault);
   assert.equal((await apply('2')).data, { k: '2' });
+});
+
+test('an agent reads the secrets that pods of its node name, by name, and no others', async () => {
+  const { client, clientOf, authorizer } = await testRegistry();
+  for (const name of ['named', 'other', 'late']) await client.create(secrets, { metadata: { name } }, inDefault);
+  const containers = [{ name: 'a', image: 'x', env: [{ name: 'X', valueFrom: { secretKeyRef: { name: 'named', key: 'k' } } }] }];
+  const pod = { metadata: { name: 'p' }, spec: { nodeName: 'n1', containers, automountServiceAccountToken: false } };
+  const agent = (node: string) => ({ name: `system:node:${node}`, groups: ['system:nodes'] });
+  await client.create(pods, pod, inDefault);
+  const get = (node: string, name: string) => clientOf(agent(node)).get(secrets, name, inDefault);
+  assert.is((await get('n1', 'named')).metadata.name, 'named');
+  assert.is((await failureOf(get('n2', 'named'))).code, 403);
+  assert.is((await failureOf(get('n1', 'other'))).code, 403);
+  assert.is((await failureOf(clientOf(agent('n1')).list(secrets, inDefault))).code, 403);
+  const watching = { user: agent('n1'), verb: 'watch', group: '', resource: 'secrets', namespace: 'default', name: 'named' };
+  assert.is(authorizer.decide(watching).allowed, true);
+  await client.delete(pods, 'p', { ...inDefault, gracePeriodSeconds: 0 });
+  assert.is((await failureOf(get('n1', 'named'))).code, 403);
 });
 
 test('an aggregation rule needs everything', async () => {

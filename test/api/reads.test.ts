@@ -180,6 +180,21 @@ test('bookmarks come every minute and carry the present version', async () => {
   assert.equal(value, { type: 'BOOKMARK', object: { metadata: { resourceVersion: String(store.revision) } } });
 });
 
+test('a watch whose time is nearly up says where it is', async () => {
+  const { registry, target, clock, store } = await withWidgets(['a']);
+  const told: string[] = [];
+  const prepared = await registry.watch(target, {
+    ...{ allowWatchBookmarks: true, resourceVersion: String(store.revision), timeoutMs: 70_000 },
+  });
+  prepared.start({
+    onNotice: ({ type, revision }) => void told.push(`${type} ${revision} at ${clock.monotonicMs()}`),
+    onEnd: (error) => void told.push(`${error} at ${clock.monotonicMs()}`),
+  });
+  await clock.advance(100_000);
+  const here = `BOOKMARK ${store.revision}`;
+  assert.equal(told, [`${here} at 60000`, `${here} at 68000`, 'undefined at 70000']);
+});
+
 test('an aborted watch rejects with the reason of its signal', async () => {
   const { client } = await withWidgets([]);
   const abort = new AbortController();

@@ -8,6 +8,7 @@ import { KindTable } from '../../src/api/kind-table.ts';
 import { kinds } from '../../src/api/kinds/index.ts';
 import { LocalClient } from '../../src/api/local-client.ts';
 import { rbacAuthorizer } from '../../src/api/rbac/authorizer.ts';
+import { PodReferences } from '../../src/api/rbac/pod-references.ts';
 import { RoleIndex } from '../../src/api/rbac/role-index.ts';
 import { Registry } from '../../src/api/registry.ts';
 import { ServiceClaims } from '../../src/api/service-claims.ts';
@@ -131,7 +132,7 @@ export async function testRegistry(
   });
   const table = new KindTable(testKinds);
   const roles = new RoleIndex(store);
-  const authorizer = rbacAuthorizer(roles);
+  const authorizer = rbacAuthorizer(roles, new PodReferences(store));
   const tokens = new ServiceAccountTokens({ keys: new SigningKeys(store), store, clock, random });
   await tokens.keys.ensure(AbortSignal.timeout(10_000));
   const access = { authorizer, roles };

@@ -134,19 +134,6 @@ test('a leader that is cut off: the majority goes on, the healed peer catches up
   await allRun();
 });
 
-test('a paused leader loses its place and takes its place among the others when it wakes', async () => {
-  const load = new WriteLoad('pause');
-  await load.progress(20);
-  const leader = await lab.leader();
-  await lab.kontiki('dev', 'pause', String(leader));
-  await load.progress(30);
-  await lab.kontiki('dev', 'resume', String(leader));
-  await load.progress(20);
-  await load.stop();
-  await lab.ok(['wait', '--for=condition=Ready', `node/peer-${leader}`, '--timeout=60s']);
-  await load.verify();
-});
-
 test('all peers killed at once and started again: no acknowledged write is lost, pods run', async () => {
   const load = new WriteLoad('all');
   await load.progress(50);

@@ -43,6 +43,7 @@ const samples: WireMessage[] = [
   { kind: 'snapshotItem', transfer: 6, sequence: 2, item: { type: 'end', digest: bytes(3) } },
   { kind: 'snapshotAck', transfer: 6, next: 3 },
   { kind: 'snapshotAbort', transfer: 6, reason: 'enough' },
+  { kind: 'snapshotResume', transfer: 6, bytes: 700_000, digest: bytes(4) },
 ];
 
 /** Buffers and plain byte arrays with the same content are the same here. */

@@ -70,11 +70,6 @@ for (const kind of kinds) {
   });
 }
 
-const defaultTolerations = [
-  { key: 'node.kubernetes.io/not-ready', effect: 'NoExecute', operator: 'Exists', tolerationSeconds: 300 },
-  { key: 'node.kubernetes.io/unreachable', effect: 'NoExecute', operator: 'Exists', tolerationSeconds: 2 },
-];
-
 test('a pod gets what tools rely on', () => {
   const { spec } = created('Pod', { spec: podSpec() }) as Pod;
   assert.equal(spec, {
@@ -96,9 +91,6 @@ test('a pod gets what tools rely on', () => {
     enableServiceLinks: true,
     serviceAccountName: 'default',
     serviceAccount: 'default',
-    priority: 0,
-    preemptionPolicy: 'PreemptLowerPriority',
-    tolerations: defaultTolerations,
   });
 });
 
@@ -207,15 +199,6 @@ test('data that is no base64 is a bad request', () => {
 test('a new pod is Pending whatever its creator says, and its class follows from its resources', () => {
   const pod = created('Pod', { spec: podSpec(), status: { phase: 'Running', podIP: '1.2.3.4' } }) as Pod;
   assert.equal(pod.status, { phase: 'Pending', qosClass: 'BestEffort' });
-});
-
-test('a new pod bears with a machine that is not ready for long, with one that is gone shortly, unless it says otherwise', () => {
-  assert.equal((created('Pod', { spec: podSpec() }) as Pod).spec?.tolerations, defaultTolerations);
-  const own = [{ key: 'node.kubernetes.io/not-ready', operator: 'Exists', tolerationSeconds: 5 }];
-  const tolerations = (created('Pod', { spec: podSpec({ tolerations: own }) }) as Pod).spec?.tolerations;
-  assert.equal(tolerations, [...own, defaultTolerations[1]]);
-  const everything = [{ operator: 'Exists' }];
-  assert.equal((created('Pod', { spec: podSpec({ tolerations: everything }) }) as Pod).spec?.tolerations, everything);
 });
 
 test('whoever writes a status need not repeat the class nor the second form of the address', () => {

@@ -2,13 +2,17 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  addQuantities,
   canonicalQuantity,
+  compareQuantities,
   formatBytes,
   formatMilli,
   isQuantity,
   quantityComplaint,
   quantityMilli,
   quantityValue,
+  subtractQuantities,
+  sumQuantities,
 } from '../../src/machinery/quantity.ts';
 import { StatusError } from '../../src/machinery/status.ts';
 
@@ -91,6 +95,38 @@ test('writing an amount in its canonical form does not change it', () => {
     }),
     { seed: 7, numRuns: 300 },
   );
+});
+
+test('sums are exact and keep the form of the first that is not zero', () => {
+  const sums: [string, string, string][] = [
+    ['1Gi', '512Mi', '1536Mi'],
+    ['0', '1Gi', '1Gi'],
+    ['500m', '1', '1500m'],
+    ['1', '500m', '1500m'],
+    ['1k', '1Ki', '2024'],
+    ['9007199254740993', '1', '9007199254740994'],
+    ['-1', '1', '0'],
+  ];
+  for (const [a, b, sum] of sums) assert.is(addQuantities(a, b), sum, `${a} + ${b}`);
+  assert.is(subtractQuantities('1Gi', '1024Mi'), '0');
+  assert.is(subtractQuantities('1Gi', '2Gi'), '-1Gi');
+  assert.is(
+    sumQuantities(
+      new Map([
+        ['100m', 25],
+        ['1', 2],
+        ['0', 7],
+      ]),
+    ),
+    '4500m',
+  );
+  assert.is(sumQuantities(new Map()), '0');
+});
+
+test('comparing is exact, whatever the form', () => {
+  assert.is(compareQuantities('1Gi', '1073741824'), 0);
+  assert.is(compareQuantities('9007199254740993', '9007199254740992'), 1);
+  assert.is(compareQuantities('100m', '0.2'), -1);
 });
 
 test.run();

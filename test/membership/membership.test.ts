@@ -99,7 +99,11 @@ test('demote and promote move the vote, also that of the leader', async () => {
   assert.is(demoted.find(({ name }) => name === leader)?.wanted, 'learner');
   assert.is(votersOf(demoted).length, 3, 'the learner took its place first');
   assert.match(await ok(asked, 'member', 'promote', leader), /votes; 4 voters survive no more failures than 3/);
-  assert.is(votersOf(await members(asked)).length, 4);
+  const promoted = await members(asked);
+  assert.is(votersOf(promoted).length, 4);
+  assert.is(promoted.find(({ name }) => name === leader)?.wanted, 'voter');
+  assert.match(await ok(asked, 'member', 'auto', leader), /chosen by the leader again/);
+  assert.is((await members(asked)).find(({ name }) => name === leader)?.wanted, 'auto');
 });
 
 test('a machine is removed: its Node goes, it ends and says why, and does not start again', async () => {

@@ -6,6 +6,7 @@ import { StatusError } from '../../src/machinery/status.ts';
 import { pathsOf } from '../../src/node/config.ts';
 import { damageRecord } from '../store/damage.ts';
 import { Lab } from '../support/lab.ts';
+import { addRotTests } from './rot.ts';
 
 export const stateTests = suite('state');
 const lab = new Lab();
@@ -80,5 +81,7 @@ stateTests('a difference that only the others can see is found by comparison, an
   await lab.ok(['patch', 'configmap', 'settings', '-p', '{"data":{"colour":"ultramarine"}}']);
   await lab.eventually('the new colour', async () => ((await colourAt(peer)) === 'ultramarine' ? true : undefined));
 });
+
+addRotTests(stateTests, lab);
 
 stateTests.run();

@@ -11,6 +11,7 @@ import type { RecoveryPlan } from '../../src/node/recovery/recovery-plan.ts';
 import { revisionMargin } from '../../src/node/recovery/refounding.ts';
 import { restoreSnapshot } from '../../src/node/recovery/restore.ts';
 import { Store } from '../../src/store/index.ts';
+import { damageRecord } from '../store/damage.ts';
 import {
   clusterRecords,
   codeOf,
@@ -189,6 +190,26 @@ test('recover: a log that was cut below its state is not trusted', async () => {
     const confirm = async () => true;
     assert.is(await codeOf(recover({ config: configOf(dir, 'one'), from: [], onInspected, confirm })), 'NothingToRecover');
     assert.match(inspected[0]?.problem ?? '', /the log beside it does not have that entry/);
+  });
+});
+
+test('recover: a damaged state is not taken while a sound one is at hand that the best log goes on from', async () => {
+  await withFolder(async (dir) => {
+    const [own, two, alone] = [join(dir, '1'), join(dir, '2'), join(dir, '3')];
+    await writePeer(own, peer('one', 6));
+    await writePeer(two, peer('two', 5, { applied: 4 }));
+    await damageRecord(join(own, 'store'), '"c4"', '"XX"');
+    await writePeer(alone, peer('one', 6));
+    await damageRecord(join(alone, 'store'), '"c4"', '"XX"');
+    const { plan } = await recoverIn(own, [two]);
+    assert.equal([plan.best.nodeName, plan.state.nodeName], ['one', 'two']);
+    await readStore(own, (store) => {
+      assert.equal(store.applied, { index: 6, term: 2 });
+      assert.match(Buffer.from(store.get('/registry/core/configmaps/default/c4')!.value).toString(), '"c4"');
+      assert.ok(store.get('/registry/core/configmaps/default/c6'));
+    });
+    const without = await recoverIn(alone);
+    assert.match(without.plan.state.found.damage ?? '', 'does not have the hash');
   });
 });
 

@@ -13,6 +13,7 @@ const found = {
   revision: 5,
   clusterId: 'x',
   members: [],
+  damage: undefined as string | undefined,
   storeDir: '',
 };
 const best = { folder: '/data', peer: 'a', nodeName: 'one', incarnation: 1, problem: undefined, found };
@@ -25,6 +26,7 @@ const entry = (index: number, more: Partial<UncertainEntry> = {}): UncertainEntr
 });
 const plan = (more: Partial<RecoveryPlan>): RecoveryPlan => ({
   best,
+  state: best,
   term: 4,
   committed: 7,
   uncertain: [],
@@ -47,6 +49,14 @@ test('with a quorum of logs nothing acknowledged can be missing, and recovery ma
   assert.match(text, /no acknowledged write is missing/);
   assert.match(text, /start their daemons instead/);
   assert.match(text, /none is taken on trust/);
+});
+
+test('it says whose state is taken when that of the best log is damaged, and warns when there is no sound one', () => {
+  assert.not.match(planText(plan({}), 'one'), /state beside it/);
+  const other = { ...best, folder: '/other', nodeName: 'two' };
+  assert.match(planText(plan({ state: other }), 'one'), /The state beside it is damaged; that of two in \/other is taken/);
+  const damaged = { ...best, found: { ...found, damage: 'rot' } };
+  assert.match(planText(plan({ best: damaged, state: damaged }), 'one'), /WARNING: the state beside it is damaged \(rot\)/);
 });
 
 test('a long list is cut, and its length told', () => {

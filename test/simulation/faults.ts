@@ -12,6 +12,7 @@ export const faultNames = [
   'crashes',
   'powerLosses',
   'disksLost',
+  'rot',
   'pauses',
   'partitions',
   'clocks',
@@ -27,7 +28,10 @@ export class Faults {
   readonly #seed: number;
   readonly #off: ReadonlySet<FaultName>;
   readonly #streams = new Map<string, Random>();
-  readonly #every: Record<'crashes' | 'powerLosses' | 'pauses' | 'partitions' | 'memberChanges' | 'transfers' | 'clocks', number>;
+  readonly #every: Record<
+    'crashes' | 'rot' | 'powerLosses' | 'pauses' | 'partitions' | 'memberChanges' | 'transfers' | 'clocks',
+    number
+  >;
   readonly lossPercent: number;
   readonly duplicatesPercent: number;
   readonly delayTicksMax: number;
@@ -53,6 +57,7 @@ export class Faults {
       memberChanges: 2 ** (2 + random.int(7)),
       transfers: 2 ** (5 + random.int(5)),
       clocks: 2 ** (9 + random.int(5)),
+      rot: 2 ** (1 + random.int(5)),
     };
   }
 

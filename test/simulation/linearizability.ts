@@ -9,12 +9,14 @@ export type Value = string;
 
 export interface RegisterOperation {
   client: number;
-  /** Moments of one clock; all differ. */
+  /** Moments of one clock; all differ. No answer came at Infinity: it takes effect at any time after its call, or never. */
   calledAt: number;
   answeredAt: number;
   /** The value after it took effect on `value`; undefined: it cannot have given its answer then. */
   effect: (value: Value) => Value | undefined;
   text: string;
+  /** It never changes a value, whatever that is: a read, or what was refused. */
+  idle?: boolean;
 }
 
 /** More configurations than this are not tried; such a history counts as not decided. */
@@ -33,15 +35,18 @@ export function contradiction(operations: readonly RegisterOperation[]): string 
   while (open.length > 0) {
     const { places, value } = open.pop()!;
     const waiting = lists.flatMap((list, client) => list[places[client]!] ?? []);
-    if (waiting.length === 0) return undefined;
+    const firstAnswer = Math.min(...waiting.map(({ answeredAt }) => answeredAt));
+    if (firstAnswer === Number.POSITIVE_INFINITY) return undefined;
     const done = places.reduce((sum, place) => sum + place, 0);
     if (done > furthest.done) furthest = { done, waiting: `${waiting.map(({ text }) => text).join('; ')} after "${value}"` };
-    const firstAnswer = Math.min(...waiting.map(({ answeredAt }) => answeredAt));
-    for (const [client, list] of lists.entries()) {
+    const able = lists.flatMap((list, client) => {
       const next = list[places[client]!];
-      if (!next || next.calledAt > firstAnswer) continue;
-      const after = next.effect(value);
-      if (after === undefined) continue;
+      const after = next && next.calledAt <= firstAnswer ? next.effect(value) : undefined;
+      return after === undefined ? [] : [{ client, after, idle: next?.idle }];
+    });
+    // What never changes anything may as well come first: every order that has it later is also one with it here.
+    const idle = able.find((one) => one.idle);
+    for (const { client, after } of idle ? [idle] : able) {
       const then = places.with(client, places[client]! + 1);
       const key = `${then} ${after}`;
       if (tried.has(key)) continue;

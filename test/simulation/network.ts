@@ -17,6 +17,8 @@ export class Network {
   readonly #cut = new Set<string>();
   #packets: Packet[] = [];
   calm = false;
+  /** How often a link was cut in one direction only. */
+  oneWayCuts = 0;
 
   constructor(faults: Faults) {
     this.#faults = faults;
@@ -48,10 +50,12 @@ export class Network {
     }
     if (what === 3) {
       const peer = random.int(2) === 0 ? (leader ?? any()) : any();
+      this.oneWayCuts++;
       const deaf = random.int(2) === 0;
       for (const other of ids) this.#cut.add(deaf ? `${other} ${peer}` : `${peer} ${other}`);
       return deaf ? `${peer} hears nothing` : `${peer} is not heard`;
     }
+    this.oneWayCuts++;
     const pairs = Array.from({ length: 1 + random.int(4) }, () => `${any()} ${any()}`);
     for (const pair of pairs) this.#cut.add(pair);
     return `one way: ${pairs}`;

@@ -1,9 +1,36 @@
 /** The operators of a simulated cluster: which members they change next. They know which machines are lost for good. */
+import { changedMembership } from '../../src/consensus/membership.ts';
 import type { Membership, MembershipChange, PeerId } from '../../src/consensus/types.ts';
 import type { Random } from '../../src/lib/random.ts';
 
-/** Undefined: nothing now. Peers that are lost never make a voter set smaller than three depend on them. */
+/** Undefined: nothing now. No voter set depends on peers that are lost. */
 export function nextChange(
+  membership: Membership,
+  peers: readonly { id: PeerId }[],
+  lost: ReadonlySet<PeerId>,
+  random: Random,
+): MembershipChange | undefined {
+  const change = someChange(membership, peers, lost, random);
+  const voters = change && membership.votersOutgoing.length === 0 ? (changedMembership(membership, change)?.voters ?? []) : [];
+  return voters.filter((peer) => lost.has(peer)).length * 2 < voters.length ? change : undefined;
+}
+
+/**
+ * The next step towards `next` in the place of `former`, whose log had rot, in any order that a keeper may choose; undefined: done,
+ * or `former` was no member.
+ */
+export function nextReplacement(
+  { voters, learners }: Membership,
+  [former, next]: readonly [former: PeerId, next: PeerId],
+  random: Random,
+): MembershipChange | undefined {
+  if (!voters.includes(former) && !learners.includes(former)) return undefined;
+  if (!voters.includes(next) && !learners.includes(next)) return { type: 'addLearner', peer: next };
+  if (voters.includes(former) && learners.includes(next) && random.int(3) > 0) return { type: 'promote', peer: next };
+  return voters.length > 1 || voters[0] !== former ? { type: 'remove', peer: former } : undefined;
+}
+
+function someChange(
   { voters, learners }: Membership,
   peers: readonly { id: PeerId }[],
   lost: ReadonlySet<PeerId>,

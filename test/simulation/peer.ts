@@ -42,6 +42,9 @@ export interface Counts {
   crashes: number;
   powerLosses: number;
   disksLost: number;
+  rots: number;
+  clockStops: number;
+  oneWayCuts: number;
   memberChanges: number;
   jointChanges: number;
   transfers: number;
@@ -87,6 +90,8 @@ export class SimulatedPeer {
   pausedTicks = 0;
   /** Ticks of its own clock for each tick of the world. */
   clockRate = 1;
+  /** Its clock was set back: for so long nothing that waits for a time happens, though it hears and answers. */
+  clockStopsTicks = 0;
   /** Steps until the power fails; 0: it does not. */
   stepsToPowerLoss = 0;
   #clock = 0;
@@ -155,7 +160,7 @@ export class SimulatedPeer {
   crash(): void {
     const { random, counts } = this.#outside;
     counts.crashes++;
-    this.pausedTicks = this.stepsToPowerLoss = 0;
+    this.pausedTicks = this.stepsToPowerLoss = this.clockStopsTicks = 0;
     this.#syncFirst(random.int(this.#writes.length + 1));
     this.core = undefined;
     this.#machine = undefined;
@@ -173,7 +178,8 @@ export class SimulatedPeer {
     const { core } = this;
     if (!core) return;
     const { random, diskTicks } = this.#outside;
-    this.#clock += calm ? 1 : this.clockRate;
+    if (this.clockStopsTicks > 0) this.clockStopsTicks--;
+    else this.#clock += calm ? 1 : this.clockRate;
     for (; this.#clock >= 1; this.#clock--) core.tick();
     if (calm || random.int(diskTicks) === 0)
       this.#completeWrites(calm ? this.#writes.length : 1 + random.int(this.#writes.length));

@@ -13,7 +13,7 @@ import { Checker, Violation } from './checker.ts';
 import { Clients } from './clients.ts';
 import { type FaultName, Faults } from './faults.ts';
 import { Network } from './network.ts';
-import { nextChange } from './operators.ts';
+import { nextChange, nextReplacement } from './operators.ts';
 import { type Counts, type Disk, electionTicks, type Outside, PowerLoss, SimulatedPeer } from './peer.ts';
 import { Trace } from './trace.ts';
 
@@ -28,6 +28,8 @@ export interface SimulationOptions {
   calmTicks?: number;
   /** Disks lose what they confirmed. No protocol survives that: it shows that the checker would notice a broken one. */
   diskLies?: boolean;
+  /** A peer whose log had rot comes back under its old name, as if it had never promised anything: that must be noticed too. */
+  forgets?: boolean;
   /** Keep the latest lines of what happened. */
   keepsLines?: boolean;
 }
@@ -54,6 +56,9 @@ const noCounts: Counts = {
   crashes: 0,
   powerLosses: 0,
   disksLost: 0,
+  rots: 0,
+  clockStops: 0,
+  oneWayCuts: 0,
   memberChanges: 0,
   jointChanges: 0,
   transfers: 0,
@@ -72,6 +77,8 @@ class Simulation {
   readonly #peers: SimulatedPeer[];
   /** Peers whose disk is lost. */
   readonly #lost = new Set<PeerId>();
+  /** Peers whose log had rot, with those that come into their place. */
+  readonly #replacements = new Map<PeerId, PeerId>();
   /** Copies of disks as they were some time ago. */
   readonly #oldDisks = new Map<PeerId, Disk>();
   #tick = 0;
@@ -131,6 +138,7 @@ class Simulation {
       failure = error instanceof Error ? error : new Error(String(error));
     }
     const { lines, hash } = this.#trace;
+    this.#counts.oneWayCuts = this.#network.oneWayCuts;
     return { hash, failure, tick: this.#tick, counts: this.#counts, lines };
   }
 
@@ -140,6 +148,7 @@ class Simulation {
     this.#serve(accepting);
     this.#deliver();
     this.#operate();
+    this.#replace();
     for (const peer of this.#peers) {
       if (peer.pausedTicks > 0) peer.pausedTicks--;
       else if (peer.core) {
@@ -181,8 +190,11 @@ class Simulation {
         this.#tell(() => `${peer.id} crashes`);
         peer.crash();
       } else if (!peer.core && !this.#lost.has(peer.id) && faults.stream('restarts').int(faults.restartTicks) === 0) {
-        this.#tell(() => `${peer.id} starts again`);
-        await peer.start();
+        if (this.#mayLose(peer) && faults.happens('rot')) await this.#rot(peer);
+        else {
+          this.#tell(() => `${peer.id} starts again`);
+          await peer.start();
+        }
       }
       if (peer.core && peer.stepsToPowerLoss === 0 && faults.happens('powerLosses')) {
         peer.stepsToPowerLoss = 1 + faults.stream('powerLosses').int(12);
@@ -193,8 +205,12 @@ class Simulation {
       }
       if (peer.core && peer.pausedTicks === 0 && faults.happens('clocks')) {
         const ticks = faults.stream('clocks').int(3 * electionTicks);
-        this.#tell(() => `the clock of ${peer.id} jumps by ${ticks} ticks`);
-        peer.jump(ticks);
+        const back = faults.stream('clocks').int(2) === 0;
+        this.#tell(() => `the clock of ${peer.id} jumps ${back ? 'back' : 'forward'} by ${ticks} ticks`);
+        if (back) {
+          this.#counts.clockStops++;
+          peer.clockStopsTicks = ticks;
+        } else peer.jump(ticks);
       }
       if (faults.stream('disksLost').int(100) === 0) this.#oldDisks.set(peer.id, peer.disk);
     }
@@ -207,17 +223,39 @@ class Simulation {
       this.#tell(() => 'all cuts heal');
       this.#network.heal();
     }
-    if (this.#lost.size === 0 && faults.oneIn('disksLost', 400)) await this.#loseDisk();
+    if (this.#counts.disksLost === 0 && faults.oneIn('disksLost', 400)) await this.#loseDisk();
   }
 
-  // As long as each group of voters that may be in force keeps a majority. The machine comes back as a new peer: with an empty
-  // disk, or with an old copy of the lost one.
+  // As long as each group of voters that may be in force keeps a majority.
+  #mayLose(peer: SimulatedPeer): boolean {
+    const memberships = this.#peers.flatMap((each) => [...(each.core ? [each.core.membership] : []), ...each.membershipsOnDisk]);
+    const groups = memberships.flatMap(({ voters, votersOutgoing }) => [voters, votersOutgoing]);
+    const isGone = (id: PeerId) => id === peer.id || this.#lost.has(id);
+    return groups.every((group) => !group.includes(peer.id) || group.filter(isGone).length * 2 < group.length);
+  }
+
+  // What is on the disk cannot be read any more: the machine comes back as a new peer in the place of the old one.
+  async #rot(peer: SimulatedPeer): Promise<void> {
+    this.#counts.rots++;
+    const { forgets = false } = this.#options;
+    const id = forgets ? peer.id : `${peer.id}r`;
+    this.#tell(() => `${peer.id} finds rot and comes back as ${id}`);
+    const next = this.#newPeer(id, SimulatedPeer.disk(emptyState()));
+    if (forgets) this.#peers[this.#peers.indexOf(peer)] = next;
+    else {
+      this.#lost.add(peer.id);
+      this.#checker.retire(peer.id);
+      this.#replacements.set(peer.id, id);
+      this.#peers.push(next);
+    }
+    await next.start();
+  }
+
+  // The machine comes back as a new peer: with an empty disk, or with an old copy of the lost one.
   async #loseDisk(): Promise<void> {
     const random = this.#faults.stream('disksLost');
     const peer = this.#peers[random.int(this.#peers.length)]!;
-    const memberships = this.#peers.flatMap((each) => [...(each.core ? [each.core.membership] : []), ...each.membershipsOnDisk]);
-    const groups = memberships.flatMap(({ voters, votersOutgoing }) => [voters, votersOutgoing]);
-    if (groups.some((group) => group.includes(peer.id) && group.length < 3)) return;
+    if (this.#lost.has(peer.id) || !this.#mayLose(peer)) return;
     this.#counts.disksLost++;
     this.#lost.add(peer.id);
     this.#checker.retire(peer.id);
@@ -273,6 +311,25 @@ class Simulation {
     }
   }
 
+  /** What the leader does by itself, also when all is well again. */
+  #replace(): void {
+    for (const { core, leads, pausedTicks } of this.#peers) {
+      if (!core || !leads || pausedTicks > 0) continue;
+      for (const former of this.#replacements.keys()) {
+        this.#attempt(() => {
+          const change = nextReplacement(core.membership, [former, this.#inPlaceOf(former)], this.#faults.stream('replacements'));
+          if (change) core.proposeMembership(change);
+        });
+      }
+    }
+  }
+
+  /** The one that came last: rot may meet a newcomer too. */
+  #inPlaceOf(former: PeerId): PeerId {
+    const next = this.#replacements.get(former);
+    return next === undefined ? former : this.#inPlaceOf(next);
+  }
+
   /** A refusal is an answer; anything else is a failure. */
   #attempt(action: () => void): void {
     try {
@@ -287,7 +344,7 @@ class Simulation {
     this.#calm = this.#network.calm = true;
     this.#network.heal();
     for (const peer of this.#peers) {
-      peer.pausedTicks = peer.stepsToPowerLoss = 0;
+      peer.pausedTicks = peer.stepsToPowerLoss = peer.clockStopsTicks = 0;
       if (!peer.core && !this.#lost.has(peer.id)) await peer.start();
     }
     this.#tell(() => 'everything is healed');
@@ -307,6 +364,9 @@ class Simulation {
 
   #compareStates(membership: Membership): void {
     const members = allMembers(membership);
+    for (const former of this.#replacements.keys()) {
+      if (members.has(former)) throw new Violation(`${former}, whose log had rot, is still a member`);
+    }
     const present = this.#peers.filter(({ id }) => members.has(id) && !this.#lost.has(id));
     for (const peer of present) {
       if (peer.appliedIndex < this.#checker.committedLength) {

@@ -4,6 +4,7 @@ import { seededRandom } from '../../src/lib/random.ts';
 import { compareKeys, OrderedRecords } from '../../src/store/ordered-records.ts';
 import { Store } from '../../src/store/store.ts';
 import type { ListOptions } from '../../src/store/types.ts';
+import { ManualClock } from '../client/manual-clock.ts';
 import { bytes, put, randomEntries, remove, write } from './entries.ts';
 
 const keys = (store: Store, prefix: string, options?: ListOptions) => store.list(prefix, options).records.map(({ key }) => key);
@@ -83,6 +84,22 @@ test('the window is bounded by bytes too, but always holds the last revision', a
   assert.ok(store.compactedRevision > 40 && store.compactedRevision < 50);
   write(store, [put('/large', 'x'.repeat(50_000))]);
   assert.is(store.compactedRevision, 50);
+});
+
+test('the window is bounded by age, which counts when something is applied; the last revision stays', async () => {
+  const clock = new ManualClock();
+  const store = await Store.open({ historyAgeMsMax: 1_000, clock });
+  write(store, [put('/1', 'x')]);
+  await clock.advance(900);
+  write(store, [put('/2', 'x')]);
+  await clock.advance(200);
+  assert.is(store.compactedRevision, 0);
+  write(store, [put('/3', 'x')]);
+  assert.is(store.compactedRevision, 1);
+  assert.throws(() => store.watch('/', 0, { onEvents() {}, onEnd() {} }), /compacted/);
+  await clock.advance(60_000);
+  store.apply([{ index: 4, term: 1, kind: 'empty', data: new Uint8Array(0) }]);
+  assert.equal([store.compactedRevision, store.revision], [2, 3]);
 });
 
 test('key order is the order of the UTF-8 bytes', () => {

@@ -8,9 +8,9 @@ import type { Logger } from '../../lib/logger.ts';
 import type { Random } from '../../lib/random.ts';
 import type { Client } from '../../machinery/client.ts';
 import { Informer } from '../../machinery/informer.ts';
+import { referencesOf } from '../../machinery/pod-references.ts';
 import { configMaps, type Resource, secrets } from '../../machinery/resources.ts';
-import type { ConfigMap, KubeObject, Pod, PodSpec, Secret } from '../../machinery/types.ts';
-import { ephemeralOf } from './pod-context.ts';
+import type { ConfigMap, KubeObject, Pod, Secret } from '../../machinery/types.ts';
 
 export interface ObjectsOptions {
   client: Client;
@@ -23,12 +23,6 @@ interface Entry {
   informer: Informer<KubeObject>;
   abort: AbortController;
   listeners: Set<() => void>;
-}
-
-/** Names of the objects a pod refers to. */
-export interface References {
-  configMaps: Set<string>;
-  secrets: Set<string>;
 }
 
 /** The objects of one pod. */
@@ -112,32 +106,4 @@ export class Objects {
 
 function keyOf(resource: { resource: string }, namespace: string, name: string): string {
   return `${resource.resource}/${namespace}/${name}`;
-}
-
-/** Every ConfigMap and Secret a pod's volumes, environment and pull secrets name. Pure. */
-export function referencesOf(spec: PodSpec): References {
-  const found: References = { configMaps: new Set(), secrets: new Set() };
-  const add = (set: Set<string>, name: string | undefined) => {
-    if (name) set.add(name);
-  };
-  for (const volume of spec.volumes ?? []) {
-    add(found.configMaps, volume.configMap?.name);
-    add(found.secrets, volume.secret?.secretName);
-    for (const source of volume.projected?.sources ?? []) {
-      add(found.configMaps, source.configMap?.name);
-      add(found.secrets, source.secret?.name);
-    }
-  }
-  for (const container of [...spec.containers, ...(spec.initContainers ?? []), ...ephemeralOf(spec)]) {
-    for (const source of container.envFrom ?? []) {
-      add(found.configMaps, source.configMapRef?.name);
-      add(found.secrets, source.secretRef?.name);
-    }
-    for (const { valueFrom } of container.env ?? []) {
-      add(found.configMaps, valueFrom?.configMapKeyRef?.name);
-      add(found.secrets, valueFrom?.secretKeyRef?.name);
-    }
-  }
-  for (const { name } of spec.imagePullSecrets ?? []) add(found.secrets, name);
-  return found;
 }

@@ -13,15 +13,16 @@ export function admissionRequest({ options, ...facts }: Facts): AdmissionRequest
     options,
     dryRun: options.dryRun === true,
     warnings: options.warnings ?? [],
-    with: { conditions: [], operations: [] },
+    with: { conditions: [], operations: [], charges: [] },
   };
 }
 
 /** The plan, and what admission wants to be written with it. */
-export function withAdmitted(plan: Plan, { with: { conditions, operations } }: AdmissionRequest): Plan {
+export function withAdmitted(plan: Plan, { with: { conditions, operations, charges } }: AdmissionRequest): Plan {
   return {
     next: plan.next,
     conditions: [...(plan.conditions ?? []), ...conditions],
     operations: [...(plan.operations ?? []), ...operations],
+    charges: [...(plan.charges ?? []), ...charges],
   };
 }

@@ -2,6 +2,7 @@
 import type { KubeObject } from '../../machinery/types.ts';
 import type { Condition, Operation } from '../../store/types.ts';
 import type { DeletionOptions, NamedTarget, RegistryContext, WriteOptions } from '../registry-types.ts';
+import type { Charge } from '../shared-writes.ts';
 
 /** One write on its way to the store, or one connection to a pod. */
 export interface AdmissionRequest {
@@ -21,7 +22,7 @@ export interface AdmissionRequest {
   /** Texts for Warning headers; plugins add to it. */
   warnings: string[];
   /** Goes to the store with the write, in the same transaction. Plugins add to it in `validate`. */
-  with: { conditions: Condition[]; operations: Operation[] };
+  with: { conditions: Condition[]; operations: Operation[]; charges: Charge[] };
 }
 
 /**

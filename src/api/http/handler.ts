@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
+import { parseFieldSelector } from '../../machinery/selectors.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
 import type { ClusterStore } from '../../store/types.ts';
 import { type Authorizer, demandAccess, pathDenied } from '../authorization.ts';
@@ -79,7 +80,8 @@ export class RequestHandler {
     if (!route) return undefined;
     const verb = verbOf(method, route, { watch: isTrue(query.get('watch')) });
     if (!verb) throw methodNotAllowed();
-    const { group, resource, subresource, namespace, name } = route;
+    const { group, resource, subresource, namespace } = route;
+    const name = route.name ?? onlyName(query);
     const attributes = { user, verb, group, resource, subresource, namespace, name };
     demandAccess(authorizer, attributes);
     if (route.resolved || group === '') return { route, verb };
@@ -138,6 +140,14 @@ export class RequestHandler {
     logger.error({ error, method, path }, 'a request failed inside');
     return internalError(errorMessage(error));
   }
+}
+
+/** A selector of one name is a request for that object, so that a role can allow to watch it and no other. */
+function onlyName(query: URLSearchParams): string | undefined {
+  const selector = query.get('fieldSelector');
+  if (!selector) return undefined;
+  const [only, ...others] = parseFieldSelector(selector).filter(({ field }) => field === 'metadata.name');
+  return only?.operator === '=' && others.length === 0 ? only.value : undefined;
 }
 
 function timedOut(): StatusError {

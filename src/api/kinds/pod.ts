@@ -3,19 +3,15 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
-import type { FieldError } from '../../machinery/status.ts';
-import { addDefaultTolerations } from '../../machinery/tolerations.ts';
 import type { Pod, PodCondition, PodSpec } from '../../machinery/types.ts';
 import { forbidEphemeralAtCreation } from './ephemeral-validation.ts';
-import { checkImmutable, notPermitted } from './field-errors.ts';
+import { checkImmutable } from './field-errors.ts';
 import { podColumns } from './pod-columns.ts';
 import { setPodOnlyDefaults, setPodSpecDefaults } from './pod-spec-defaults.ts';
 import { validatePodSpec } from './pod-spec-validation.ts';
 import { validatePodUpdate } from './pod-update-validation.ts';
 
 const graceSecondsDefault = 30;
-/** What the built-in priority class for everything else gives. */
-const priorityDefault = 0;
 
 export const podKind: KindDefinition<Pod> = {
   group: '',
@@ -38,15 +34,10 @@ export const podKind: KindDefinition<Pod> = {
 
   prepare(next, previous, { creating, nowMs }) {
     const spec = next.spec as PodSpec;
-    addDefaultTolerations(spec);
     if (!creating) {
       spec.priority ??= previous?.spec?.priority;
       spec.preemptionPolicy ??= previous?.spec?.preemptionPolicy;
       return;
-    }
-    if (!spec.priorityClassName) {
-      spec.priority ??= priorityDefault;
-      spec.preemptionPolicy ??= 'PreemptLowerPriority';
     }
     next.status = { phase: 'Pending', qosClass: qosClassOf(spec) };
     if (spec.schedulingGates?.length) next.status.conditions = [gatedCondition(nowMs)];
@@ -57,7 +48,6 @@ export const podKind: KindDefinition<Pod> = {
     return [
       ...validateMetadata(pod.metadata, { namespaced: true, nameCheck: isDns1123Subdomain }),
       ...validatePodSpec(spec, 'spec'),
-      ...validatePriority(spec),
     ];
   },
 
@@ -103,13 +93,6 @@ function setStatusDefaults(pod: Pod): void {
   if (status.podIP && !status.podIPs?.length) status.podIPs = [{ ip: status.podIP }];
   else if (!status.podIP && status.podIPs?.[0]?.ip) status.podIP = status.podIPs[0].ip;
   if (status.hostIP && !status.hostIPs?.length) status.hostIPs = [{ ip: status.hostIP }];
-}
-
-/** There are no priority classes yet, so every number but the default would be one that nobody granted. */
-function validatePriority(spec: PodSpec): FieldError[] {
-  if (spec.priorityClassName || spec.priority == null || spec.priority === priorityDefault) return [];
-  const detail = `the integer value of priority (${spec.priority}) must not be provided in pod spec; it is computed (${priorityDefault}) from the given PriorityClass name`;
-  return [notPermitted('spec.priority', detail)];
 }
 
 function gatedCondition(nowMs: number): PodCondition {

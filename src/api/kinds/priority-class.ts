@@ -1,4 +1,4 @@
-/** PriorityClass: which pods may push others aside. That there is one default at most is admission's rule (priority-classes.ts). */
+/** PriorityClass: which pods may push others aside. That there is one default at most is admission's rule (admission/priority.ts). */
 import type { KindDefinition } from '../../machinery/kind.ts';
 import type { PriorityClass } from '../../machinery/kind-types.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
@@ -10,7 +10,7 @@ import { oldVersion } from './old-versions.ts';
 
 const userValueMax = 1_000_000_000;
 const systemPrefix = 'system-';
-const systemClasses: Record<string, number> = {
+export const systemClasses: Record<string, number> = {
   'system-cluster-critical': 2_000_000_000,
   'system-node-critical': 2_000_001_000,
 };

@@ -8,7 +8,10 @@ import { ageColumn, column, nameColumn } from './columns.ts';
 import { checkImmutable, checkOneOf, invalidValue, invalidWhen, notPermitted, required, sameJson } from './field-errors.ts';
 import { oldVersion } from './old-versions.ts';
 
-const defaultAnnotations = ['storageclass.kubernetes.io/is-default-class', 'storageclass.beta.kubernetes.io/is-default-class'];
+export const defaultAnnotations = [
+  'storageclass.kubernetes.io/is-default-class',
+  'storageclass.beta.kubernetes.io/is-default-class',
+];
 const parametersMax = 512;
 
 export const storageClassKind: KindDefinition<StorageClass> = {

@@ -2,7 +2,14 @@
  * Who may do what: the masters everything, agents what their table says, and everybody what bindings give them. What
  * nobody allows is refused.
  */
-import { type Authorizer, type Decision, mastersGroup, nodeAllows, type PathAttributes } from '../authorization.ts';
+import {
+  type Authorizer,
+  type Decision,
+  mastersGroup,
+  type NodeReferences,
+  nodeAllows,
+  type PathAttributes,
+} from '../authorization.ts';
 import type { User } from '../types.ts';
 import type { Grant, RoleIndex } from './role-index.ts';
 import { ruleAllowsPath, ruleAllowsResource } from './rules.ts';
@@ -11,12 +18,12 @@ import { ruleAllowsPath, ruleAllowsResource } from './rules.ts';
 const alwaysReadable = new Set(['/version', '/healthz', '/livez', '/readyz']);
 const refused: Decision = { allowed: false, reason: '' };
 
-export function rbacAuthorizer(index: RoleIndex): Authorizer {
+export function rbacAuthorizer(index: RoleIndex, references: NodeReferences): Authorizer {
   return {
     decide(asked) {
       const { user } = asked;
       if (user.groups.includes(mastersGroup)) return { allowed: true, reason: '' };
-      if (nodeAllows(asked)) return { allowed: true, reason: '' };
+      if (nodeAllows(asked, references)) return { allowed: true, reason: '' };
       for (const grant of index.grants(user, asked.namespace)) {
         if (grant.rules.some((rule) => ruleAllowsResource(rule, asked))) return allowedBy(grant);
       }

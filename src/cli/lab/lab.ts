@@ -12,6 +12,7 @@ import { readIfExists, writeDurably } from '../../node/durable-file.ts';
 import { resetMachine } from '../../node/machine-reset.ts';
 import { callDaemon } from '../control-client.ts';
 import { CliError } from '../errors.ts';
+import { mountDisk, unmountDisk } from './disk.ts';
 import { LabNetwork } from './network.ts';
 import { isAlive, type LabPeer, type LabState, labExists, labId, peerApiPort, peerPort, pidOf, saveLab } from './state.ts';
 
@@ -26,21 +27,30 @@ export interface DaemonStatus {
   consensus: ConsensusStatus;
 }
 
-/** Makes everything and starts the peers; resolves when all are members. Progress goes to `report`. */
-export async function createLab(dir: string, peerCount: number, report: (line: string) => void): Promise<LabState> {
+/**
+ * Makes everything and starts the peers; resolves when all are members. Progress goes to `report`. With `diskMiB` each peer has
+ * a disk of that size, which can be filled.
+ */
+export async function createLab(
+  dir: string,
+  peerCount: number,
+  report: (line: string) => void,
+  diskMiB?: number,
+): Promise<LabState> {
   if (labExists(dir))
     throw new CliError('LabExists', `a local cluster is already in ${resolve(dir)}; end it with: kontiki dev down`);
   const folder = resolve(dir);
   const id = labId(dir);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const state: LabState = { id, dir: folder, port: 0, peers: [] };
-  for (let number = 1; number <= peerCount; number++) state.peers.push(newPeer(state, number));
+  for (let number = 1; number <= peerCount; number++) state.peers.push(newPeer(state, number, diskMiB !== undefined));
   const network = new LabNetwork(id);
   saveLab(state);
 
   report('network namespaces');
   await network.up(state.peers.map((peer) => peer.number));
   await startBalancer(state, network);
+  for (const { disk } of state.peers) if (disk !== undefined && diskMiB !== undefined) await mountDisk(disk, diskMiB);
   for (const peer of state.peers) writePeerConfig(state, peer, network.peer(peer.number).address);
 
   const [first, ...others] = state.peers as [LabPeer, ...LabPeer[]];
@@ -62,12 +72,14 @@ export function kubeconfigOf(state: LabState): string {
   return `${state.dir}/kubeconfig`;
 }
 
-function newPeer(state: LabState, number: number): LabPeer {
+function newPeer(state: LabState, number: number, ownDisk: boolean): LabPeer {
   const folder = `${state.dir}/peer-${number}`;
+  const disk = `${folder}/disk`;
   return {
+    ...(ownDisk ? { disk } : {}),
     number,
     name: `peer-${number}`,
-    dataDir: `${folder}/data`,
+    dataDir: ownDisk ? `${disk}/data` : `${folder}/data`,
     configFile: `${folder}/config.yaml`,
     logFile: `${folder}/log`,
     pidFile: `${folder}/pid`,
@@ -205,6 +217,7 @@ export async function destroyLab(state: LabState): Promise<void> {
   for (const peer of state.peers) {
     if (readIfExists(peer.configFile) !== undefined) await attempt(() => resetMachine(loadConfig(peer.configFile)));
   }
+  for (const { disk } of state.peers) if (disk !== undefined) await attempt(() => unmountDisk(disk));
   await attempt(() => new LabNetwork(state.id).down());
   await attempt(() => removeEmptyCgroups(`kontiki-${state.id}`));
   if (failures.length > 0) throw new CliError('CommandFailed', `not everything could be removed: ${failures.join('; ')}`);

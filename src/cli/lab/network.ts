@@ -82,14 +82,18 @@ export class LabNetwork {
     ]);
   }
 
-  /** These peers and the rest no longer hear each other; among themselves they do. */
-  async cut(peers: readonly number[], all: readonly number[]): Promise<void> {
+  /** These peers and the rest no longer hear each other; among themselves they do. One way: the rest no longer hears these. */
+  async cut(peers: readonly number[], all: readonly number[], oneWay = false): Promise<void> {
     const others = all.filter((peer) => !peers.includes(peer));
-    await this.#drop(peers.flatMap((peer) => others.map((other) => [peer, other] as const)));
+    await this.#drop(
+      peers.flatMap((peer) => others.map((other) => [peer, other] as const)),
+      oneWay,
+    );
   }
 
-  async cutPair(left: number, right: number): Promise<void> {
-    await this.#drop([[left, right]]);
+  /** One way: `right` no longer hears `left`. */
+  async cutPair(left: number, right: number, oneWay = false): Promise<void> {
+    await this.#drop([[left, right]], oneWay);
   }
 
   async heal(): Promise<void> {
@@ -108,8 +112,9 @@ export class LabNetwork {
     if (own.length > 0 && readdirSync('/run/netns').length === 0) await run('umount', ['/run/netns']);
   }
 
-  async #drop(pairs: (readonly [number, number])[]): Promise<void> {
-    const rules = pairs.flatMap(([left, right]) => [`"p${left}" . "p${right}"`, `"p${right}" . "p${left}"`]);
+  async #drop(pairs: (readonly [number, number])[], oneWay: boolean): Promise<void> {
+    const directed = oneWay ? pairs : pairs.flatMap(([left, right]) => [[left, right] as const, [right, left] as const]);
+    const rules = directed.map(([from, to]) => `"p${from}" . "p${to}"`);
     if (rules.length === 0) return;
     await run('ip', [
       'netns',

@@ -14,6 +14,8 @@ export interface LabPeer {
   pidFile: string;
   /** Port on 127.0.0.1 that leads to this peer's API. */
   localPort: number;
+  /** Where its own disk is mounted, with the data folder on it; undefined: it shares that of the machine. */
+  disk?: string;
 }
 
 export interface LabState {

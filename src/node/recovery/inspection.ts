@@ -26,6 +26,8 @@ export interface Found {
   revision: number;
   clusterId: string;
   members: MemberRecord[];
+  /** Why its state is not to be trusted: the disk gave back other bytes than were written. */
+  damage: string | undefined;
   /** Copy of the state's folder. */
   storeDir: string;
 }
@@ -65,13 +67,13 @@ function copyOf(folder: string, scratch: string, name: string): string {
 
 async function inspectCopies(raftDir: string, storeDir: string): Promise<Found | string> {
   const store = await Store.open({ dir: storeDir });
-  let state: Pick<Found, 'applied' | 'revision' | 'clusterId' | 'members'>;
+  let state: Pick<Found, 'applied' | 'revision' | 'clusterId' | 'members' | 'damage'>;
   try {
     const settings = store.get(settingsKey);
     if (!settings) return 'its state does not show a founded cluster';
     const { clusterId } = decodeRecord<SettingsRecord>(settings.value);
     const members = store.list(memberPrefix).records.map(({ value }) => decodeRecord<MemberRecord>(value));
-    state = { applied: store.applied, revision: store.revision, clusterId, members };
+    state = { applied: store.applied, revision: store.revision, clusterId, members, damage: store.damage };
   } finally {
     await store.close();
   }

@@ -72,11 +72,11 @@ async function identityOf({ dataDir, nodeName }: NodeConfig): Promise<Identity> 
   throw new NodeError('InvalidConfig', `${dataDir} belongs to node ${identity.nodeName}, but nodeName is ${nodeName}`);
 }
 
-/** The state with the whole log applied. */
-async function imageOf({ best: { found } }: RecoveryPlan): Promise<StoreImage> {
-  const store = await Store.open({ dir: found.storeDir });
+/** The state with the whole of the best log applied. */
+async function imageOf({ best, state: { found: state } }: RecoveryPlan): Promise<StoreImage> {
+  const store = await Store.open({ dir: state.storeDir });
   try {
-    const entries = found.log.entries.filter(({ index }) => index > found.applied.index);
+    const entries = best.found.log.entries.filter(({ index }) => index > state.applied.index);
     for (let from = 0; from < entries.length; from += applyBatch) {
       store.apply(entries.slice(from, from + applyBatch));
       await store.settled();

@@ -15,6 +15,11 @@ export interface UncertainEntry {
 
 export interface RecoveryPlan {
   best: Inspected & { found: Found };
+  /**
+   * Whose state the best log goes on from: its own, or, when that is damaged, a sound one that this log continues. Damaged only
+   * when there is no such one.
+   */
+  state: Inspected & { found: Found };
   /** Above every term in the logs at hand. */
   term: number;
   /** The last index that some log at hand proves to be committed. */
@@ -57,6 +62,7 @@ export function planRecovery(inspected: readonly Inspected[]): RecoveryPlan {
   const present = [...new Set([...voters, ...votersOutgoing])].filter((voter) => at.has(voter));
   return {
     best,
+    state: stateFor(best, usable),
     term: Math.max(...usable.map(({ found }) => Math.max(found.log.term, found.log.last.term))) + 1,
     committed,
     uncertain: log.entries.filter(({ index }) => index > committed).map(describe),
@@ -64,6 +70,16 @@ export function planRecovery(inspected: readonly Inspected[]): RecoveryPlan {
     present,
     complete: isQuorum(voters, at) && (votersOutgoing.length === 0 || isQuorum(votersOutgoing, at)),
   };
+}
+
+/** Its own if that is sound, else the sound one that is furthest. */
+function stateFor(best: Inspected & { found: Found }, usable: readonly (Inspected & { found: Found })[]): typeof best {
+  if (best.found.damage === undefined) return best;
+  const { base, entries } = best.found.log;
+  const continues = ({ index, term }: Found['applied']) =>
+    index === base.index ? term === base.term : entries[index - base.index - 1]?.term === term;
+  const sound = usable.filter(({ found }) => found.damage === undefined && continues(found.applied));
+  return sound.sort((a, b) => b.found.applied.index - a.found.applied.index)[0] ?? best;
 }
 
 function isBetter({ log: { last } }: Found, { log: { last: other } }: Found): boolean {
