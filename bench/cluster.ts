@@ -10,6 +10,7 @@ import { createHttpClient } from '../src/machinery/http-client.ts';
 import { configMaps, pods } from '../src/machinery/resources.ts';
 import { Lab } from '../test/support/lab.ts';
 import { EtcdCluster } from './etcd.ts';
+import { KvClient } from './kv-client.ts';
 import { closedLoop, percentile, type Summary } from './measure.ts';
 
 const lab = new Lab();
@@ -112,13 +113,14 @@ async function measureWrites(): Promise<void> {
 
 async function measureEtcd(): Promise<void> {
   if (!EtcdCluster.available()) return row('etcd', 'not measured: the package etcd-server is not installed');
-  const etcd = new EtcdCluster();
+  const etcd = await EtcdCluster.start();
+  const client = new KvClient(etcd.ports[0] as number);
   try {
-    await etcd.ready();
-    const put = (prefix: string) => (number: number) => etcd.put(`${prefix}-${number}`, value);
-    row('etcd of three members, put of 1 KiB over its JSON gateway, one client', summary(await closedLoop(1, 5_000, put('one'))));
+    const put = (prefix: string) => (number: number) => client.put(`/${prefix}/${number}`, Buffer.from(value));
+    row('etcd of three members, put of 1 KiB over gRPC, one client', summary(await closedLoop(1, 5_000, put('one'))));
     row('etcd of three members, the same with 64 clients', summary(await closedLoop(64, 8_000, put('many'))));
   } finally {
+    client.close();
     etcd.close();
   }
 }

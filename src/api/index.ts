@@ -2,8 +2,10 @@
 
 import { serviceUnavailable } from '../machinery/status.ts';
 import { AdmissionChain, standardPlugins } from './admission/index.ts';
+import { Aggregator } from './aggregation/aggregator.ts';
 import { Authenticator, systemUser } from './authentication.ts';
 import { bootstrapCluster } from './bootstrap.ts';
+import { webhookConversion } from './custom-resources/conversion.ts';
 import { DefinedKinds } from './custom-resources/definitions.ts';
 import { Discovery } from './http/discovery.ts';
 import { FixedPaths } from './http/fixed-paths.ts';
@@ -20,12 +22,13 @@ import { ServiceClaims } from './service-claims.ts';
 import { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
 import { SigningKeys } from './tokens/signing-keys.ts';
 import type { Api, ApiOptions } from './types.ts';
+import { Upstreams } from './upstream/upstream.ts';
+import { createWebhooks } from './webhooks/index.ts';
 
 /** Throws ApiError 'BadCidr' or 'DuplicateKind' for options that cannot work. */
 export function createApi(options: ApiOptions): Api {
   const { store, agents, clock, random, logger, nodeHealth, growthRefusal, serviceCidr, nodePortRange } = options;
   const table = new KindTable(options.kinds);
-  const defined = new DefinedKinds({ store: store.local, table, logger, conversion: options.conversion });
   const claims = new ServiceClaims({ store, random, serviceCidr, nodePortRange });
   const roles = new RoleIndex(store.local);
   const references = new PodReferences(store.local);
@@ -33,17 +36,36 @@ export function createApi(options: ApiOptions): Api {
   const keys = new SigningKeys(store);
   const tokens = new ServiceAccountTokens({ keys, store, clock, random });
   const access = { authorizer, roles };
-  const admission = new AdmissionChain(standardPlugins);
-  const registry = new Registry({ store, table, clock, random, nodeHealth, growthRefusal, claims, access, tokens, admission });
   const stop = new AbortController();
   const closing = stop.signal;
-  const resources = new ResourceHandler({ registry, agents, logger, closing });
-  const fixed = new FixedPaths({ store, table, discovery: new Discovery(table), keys });
-  const handler = new RequestHandler({ table, store, authorizer, resources, fixed, clock, logger, closing });
+  const upstreams = new Upstreams({ agents, clock, closing });
+  const hooks = createWebhooks({ store, clock, random, logger, upstreams, authorizer });
+  const conversion = options.conversion ?? webhookConversion(hooks.convert);
+  const defined = new DefinedKinds({ store: store.local, table, logger, conversion });
+  const admission = new AdmissionChain(standardPlugins(hooks));
+  const registry = new Registry({ store, table, clock, random, nodeHealth, growthRefusal, claims, access, tokens, admission });
+  const resources = new ResourceHandler({ registry, agents, upstreams, logger, closing });
+  const aggregator = new Aggregator({
+    ...{ store, local: store.local, table, upstreams, clock, random, frontProxy: options.frontProxy },
+    logger: logger.child({ part: 'aggregator' }),
+  });
+  const fixed = new FixedPaths({ store, table, discovery: new Discovery(table, aggregator), keys, aggregator });
+  const handler = new RequestHandler({
+    table,
+    store,
+    authorizer,
+    resources,
+    fixed,
+    aggregator,
+    upstreams,
+    clock,
+    logger,
+    closing,
+  });
   const listeners = new Listeners({
     handler,
     authenticator: new Authenticator(tokens),
-    upgrades: { handler, registry, agents, logger, closing },
+    upgrades: { handler, registry, agents, upstreams, aggregator, logger, closing },
     logger,
   });
   const client = (user = systemUser) => new LocalClient(registry, authorizer, user);
@@ -56,6 +78,7 @@ export function createApi(options: ApiOptions): Api {
       await keys.ensure(signal);
       await bootstrapCluster(client(), claims.apiAddress, signal);
     },
+    runAggregator: (signal) => aggregator.run(client(), signal),
     rotateServiceAccountKeys: (signal) => keys.rotate(signal),
     async close() {
       stop.abort(serviceUnavailable('the server is shutting down'));
@@ -63,6 +86,8 @@ export function createApi(options: ApiOptions): Api {
       roles.close();
       defined.close();
       references.close();
+      hooks.close();
+      aggregator.close();
     },
   };
 }

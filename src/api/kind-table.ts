@@ -119,6 +119,11 @@ export class KindTable {
       .sort((a, b) => this.#rank(a.group) - this.#rank(b.group) || (a.group < b.group ? -1 : a.group > b.group ? 1 : 0));
   }
 
+  /** True for a group that holds nothing but deprecated versions. */
+  isOld(group: string): boolean {
+    return !this.#index.current.has(group);
+  }
+
   #rank(group: string): number {
     return this.#index.current.has(group) ? 0 : 1;
   }

@@ -7,6 +7,7 @@ import type { KindDefinition } from '../machinery/kind.ts';
 import { badRequest, expired, failure, invalid, notFound, StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
+import { componentStatus, componentStatuses, isComponentStatus } from './component-statuses.ts';
 import { decodeContinue, encodeContinue } from './continue-token.ts';
 import { groupResource } from './kind-table.ts';
 import { nodeLease, nodeLeases } from './node-leases.ts';
@@ -67,6 +68,7 @@ export class Entry {
 /** StatusError 404 when it does not exist. */
 export async function getEntry(context: RegistryContext, target: NamedTarget, resourceVersion = ''): Promise<Entry> {
   const { kind } = target.resolved;
+  if (isComponentStatus(kind)) return Entry.made(await componentStatus(context, target));
   await reach(context, target, resourceVersion);
   const lease = nodeLease(context, kind, target.namespace, target.name);
   if (lease) return Entry.made(lease);
@@ -78,6 +80,10 @@ export async function getEntry(context: RegistryContext, target: NamedTarget, re
 
 export async function listEntries(context: RegistryContext, target: Target, request: ListRequest): Promise<ListAnswer> {
   checkListRequest(request);
+  if (isComponentStatus(target.resolved.kind)) {
+    const made = await componentStatuses(context, target, request);
+    return { entries: made.map(Entry.made), revision: context.store.revision };
+  }
   const selection = selectionOf(target, request);
   const token = request.continue ? decodeContinue(request.continue) : undefined;
   if (!token) await reach(context, target, request.resourceVersion ?? '');

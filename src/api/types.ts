@@ -9,6 +9,7 @@ import type { KindDefinition } from '../machinery/kind.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Pod } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
+import type { FrontProxyFiles } from './aggregation/extension-servers.ts';
 import type { ConversionClient } from './custom-resources/conversion.ts';
 
 /** Who makes a request: by a client certificate (CN is the name, each O a group), a service account's token, or neither. */
@@ -40,8 +41,10 @@ export interface ApiOptions {
   serviceCidr: string;
   /** Inclusive. */
   nodePortRange: { from: number; to: number };
-  /** Calls conversion webhooks. Left out: definitions that need one cannot be read in other versions. */
+  /** Converts custom resources between versions. Left out: the webhooks of their definitions are called. */
   conversion?: ConversionClient;
+  /** Left out: extension API servers are asked without a certificate. */
+  frontProxy?: FrontProxyFiles;
 }
 
 export interface TlsFiles {
@@ -62,6 +65,8 @@ export interface Api {
   listenSocket(path: string, user: User): Promise<void>;
   /** Creates what clients expect to be there (namespaces, the kubernetes service). Run by the leader, idempotent. */
   bootstrap(signal: AbortSignal): Promise<void>;
+  /** Keeps what is known of extension API servers (APIService). Run by the leader; ends by the signal. */
+  runAggregator(signal: AbortSignal): Promise<void>;
   /** Service account tokens are signed with a new key from now on; what the latest older keys have signed stays valid. */
   rotateServiceAccountKeys(signal: AbortSignal): Promise<void>;
   /** Stops listening, ends watches and streams. */

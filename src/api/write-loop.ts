@@ -52,7 +52,7 @@ export async function writeLoop(
     await store.barrier(target.signal);
     recent = true;
   };
-  if (dryRun) await refresh();
+  if (dryRun || context.admission.needsRecent(target)) await refresh();
   for (let count = 0; count < attemptsMax; count++) {
     const held = store.get(key);
     if (held) await prepareRecords(kind, [held], target.signal);

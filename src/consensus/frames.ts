@@ -38,7 +38,7 @@ export type WireMessage =
   /** Answers the beginning of a snapshot of which the first bytes are here already: how many, and SHA-256 over them. */
   | { kind: 'snapshotResume'; transfer: number; bytes: number; digest: Uint8Array };
 
-const packr = new Packr({ useRecords: false, copyBuffers: true });
+const packr = new Packr({ useRecords: false });
 const entryKinds: readonly Entry['kind'][] = ['normal', 'membership', 'empty'];
 const raftTypes = [
   'preVote',
@@ -159,9 +159,10 @@ function text(value: unknown): string {
   if (typeof value !== 'string' || value.length === 0 || value.length > 4096) throw bad('text');
   return value;
 }
+/** Copied: it is a view into a frame, which must not live on in what is kept of it. Small ones come from Node's pool. */
 function bytes(value: unknown): Uint8Array {
   if (!(value instanceof Uint8Array)) throw bad('data');
-  return value;
+  return Buffer.from(value);
 }
 const record = (value: unknown) => (value ?? {}) as Record<string, unknown>;
 

@@ -1,5 +1,5 @@
 /** Randomness comes in through constructors as a Random, so that a simulation is replayed from its seed. */
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 export interface Random {
   /** A uniform number in [0, 1). */
@@ -37,8 +37,23 @@ export function seededRandom(seed: number): Random {
   };
 }
 
+/** Bytes of the operating system, fetched many at a time; each is wiped when it is used. */
+const reserve = Buffer.alloc(4096);
+let used = reserve.length;
+
+function systemUint32(): number {
+  if (used === reserve.length) {
+    randomFillSync(reserve);
+    used = 0;
+  }
+  const value = reserve.readUInt32BE(used);
+  reserve.writeUInt32BE(0, used);
+  used += 4;
+  return value;
+}
+
 /** The operating system's source; good for secrets. */
 export const systemRandom: Random = {
-  float: () => randomBytes(4).readUInt32BE() / 0x1_0000_0000,
-  int: (bound) => Math.floor((randomBytes(4).readUInt32BE() / 0x1_0000_0000) * bound),
+  float: () => systemUint32() / 0x1_0000_0000,
+  int: (bound) => Math.floor((systemUint32() / 0x1_0000_0000) * bound),
 };

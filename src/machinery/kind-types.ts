@@ -2,6 +2,8 @@
 import type * as k8s from '@kubernetes/client-node';
 import type { Stored, Wire } from './types.ts';
 
+export type ApiService = Stored<k8s.V1APIService>;
+export type ComponentStatus = Stored<k8s.V1ComponentStatus>;
 export type ControllerRevision = Stored<k8s.V1ControllerRevision>;
 export type CronJob = Stored<k8s.V1CronJob>;
 export type CsiDriver = Stored<k8s.V1CSIDriver>;

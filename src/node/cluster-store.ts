@@ -9,7 +9,7 @@ import { abortable, type Deferred, deferred } from '../lib/deferred.ts';
 import { errorCode } from '../lib/errors.ts';
 import type { Random } from '../lib/random.ts';
 import { serviceUnavailable } from '../machinery/status.ts';
-import { decodeTransaction, encodeTransaction, type Store } from '../store/index.ts';
+import { encodeTransaction, type Store } from '../store/index.ts';
 import type {
   ClusterStore,
   ListOptions,
@@ -26,6 +26,8 @@ import type {
 const patienceMs = 15_000;
 const retryMs = { first: 10, most: 500 };
 const writesMax = 10_000;
+const writeUnconfirmed = 'the write was not confirmed by a quorum of the peers; it may still take effect';
+const readUnconfirmed = 'no quorum of the peers confirmed the read; ?resourceVersion=0 reads what this peer has';
 
 /** What cluster-store needs of the peer thread. */
 export interface ConsensusDoor {
@@ -99,16 +101,7 @@ export class ReplicatedStore implements ClusterStore {
 
   /** Applies committed entries and settles who waits for them. */
   apply(entries: Entry[]): void {
-    const { store } = this.#options;
-    const results = store.apply(entries);
-    if (this.#writes.size > 0) {
-      results.forEach((result, position) => {
-        const entry = entries[position];
-        if (!result || !entry) return;
-        const { requestId } = decodeTransaction(entry.data);
-        this.#writes.get(requestId)?.resolve(result);
-      });
-    }
+    this.#options.store.apply(entries, (requestId, result) => this.#writes.get(requestId)?.resolve(result));
     this.notifyApplied();
   }
 
@@ -122,24 +115,35 @@ export class ReplicatedStore implements ClusterStore {
   async write(transaction: Omit<Transaction, 'requestId'>, signal?: AbortSignal): Promise<TransactionResult> {
     this.#check();
     if (this.#writes.size >= writesMax) throw serviceUnavailable(`more than ${writesMax} writes are under way on this peer`);
+    signal?.throwIfAborted();
     const requestId = `${this.#options.requestPrefix}-${++this.#lastRequest}`;
     const data = encodeTransaction({ requestId, ...transaction });
     const result = deferred<TransactionResult>();
+    const onAbort = () => result.reject(signal?.reason);
+    const patience = this.#options.clock.setTimer(patienceMs, () => result.reject(serviceUnavailable(writeUnconfirmed)));
     this.#writes.set(requestId, result);
-    const patience = withPatience(signal);
-    const finished = new AbortController();
+    signal?.addEventListener('abort', onAbort, { once: true });
+    // The result comes from the store, by request id, whatever becomes of the proposal's own answer.
+    this.#propose(requestId, data).catch((error: unknown) => result.reject(error));
     try {
-      // The result comes from the store, by request id, whatever became of the proposal's own answer.
-      const proposing = this.#retry(AbortSignal.any([patience, finished.signal]), (stop) =>
-        this.#options.consensus.propose(data, stop),
-      );
-      proposing.catch((error: unknown) => result.reject(error));
-      return await abortable(result.promise, patience);
-    } catch (error) {
-      throw this.#unavailable(error, signal, 'the write was not confirmed by a quorum of the peers; it may still take effect');
+      return await result.promise;
     } finally {
-      finished.abort(new Error('the write is settled'));
+      patience.cancel();
+      signal?.removeEventListener('abort', onAbort);
       this.#writes.delete(requestId);
+    }
+  }
+
+  /** Proposes until it is known to be in the log, or nobody waits for it any more. Signals are costly: there is none here. */
+  async #propose(requestId: string, data: Uint8Array): Promise<void> {
+    for (let pauseMs = retryMs.first; this.#writes.has(requestId); pauseMs = Math.min(pauseMs * 2, retryMs.most)) {
+      try {
+        await this.#options.consensus.propose(data);
+        return;
+      } catch (error) {
+        if (!retryable.has(errorCode(error) ?? '')) throw error;
+      }
+      await this.#pause(pauseMs);
     }
   }
 
@@ -174,16 +178,14 @@ export class ReplicatedStore implements ClusterStore {
   }
 
   async #confirmRead(): Promise<void> {
-    const patience = withPatience(undefined);
+    const { clock, consensus } = this.#options;
+    const stop = new AbortController();
+    const patience = clock.setTimer(patienceMs, () => stop.abort(serviceUnavailable(readUnconfirmed)));
     try {
-      const index = await this.#retry(patience, (stop) => this.#options.consensus.readIndex(stop));
-      await this.#waitForApplied(index, patience);
-    } catch (error) {
-      throw this.#unavailable(
-        error,
-        undefined,
-        'no quorum of the peers confirmed the read; ?resourceVersion=0 reads what this peer has',
-      );
+      const index = await this.#retry(stop.signal, () => consensus.readIndex(stop.signal));
+      await this.#waitForApplied(index, stop.signal);
+    } finally {
+      patience.cancel();
     }
   }
 
@@ -196,23 +198,21 @@ export class ReplicatedStore implements ClusterStore {
     });
   }
 
-  /** Repeats `attempt` with growing pauses until it succeeds or the signal ends it. Request ids make that safe. */
-  async #retry<T>(signal: AbortSignal, attempt: (stop: AbortSignal) => Promise<T>): Promise<T> {
-    const { clock, random } = this.#options;
+  /** Repeats `attempt` with growing pauses until it succeeds or the signal ends it. */
+  async #retry<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
     for (let pauseMs = retryMs.first; ; pauseMs = Math.min(pauseMs * 2, retryMs.most)) {
       try {
-        return await attempt(signal);
+        return await attempt();
       } catch (error) {
         if (signal.aborted || !retryable.has(errorCode(error) ?? '')) throw error;
       }
-      await delay(clock, pauseMs / 2 + random.int(pauseMs), signal);
+      await this.#pause(pauseMs, signal);
     }
   }
 
-  #unavailable(error: unknown, signal: AbortSignal | undefined, message: string): unknown {
-    if (signal?.aborted) return signal.reason;
-    const timedOut = error instanceof DOMException && error.name === 'TimeoutError';
-    return timedOut ? serviceUnavailable(message) : error;
+  #pause(pauseMs: number, signal?: AbortSignal): Promise<void> {
+    const { clock, random } = this.#options;
+    return delay(clock, pauseMs / 2 + random.int(pauseMs), signal);
   }
 }
 
@@ -224,11 +224,6 @@ const retryable: ReadonlySet<string> = new Set([
   'ProposalUnknown',
   'Timeout',
 ]);
-
-function withPatience(signal: AbortSignal | undefined): AbortSignal {
-  const patience = AbortSignal.timeout(patienceMs);
-  return signal ? AbortSignal.any([signal, patience]) : patience;
-}
 
 /** Resolves those that are reached and gives the rest. */
 function settle(waiters: Waiter[], position: number): Waiter[] {

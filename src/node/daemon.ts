@@ -1,5 +1,6 @@
 /** The composition root of one machine: starts everything in order, stops it in reverse. */
 import { randomBytes } from 'node:crypto';
+import { frontProxyName } from '../api/aggregation/front-proxy.ts';
 import { createApi } from '../api/index.ts';
 import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
@@ -57,6 +58,7 @@ export interface Daemon {
 }
 
 const serverCertificateDays = 365;
+const frontProxyDays = 365;
 
 /** Resolves when the API answers and the agent is started. Throws NodeError when it cannot be. */
 export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOptions): Promise<Daemon> {
@@ -213,6 +215,7 @@ export async function startDaemon({ config, join, onFatal, onRemoved }: DaemonOp
     logger: logger.child({ part: 'api' }),
     serviceCidr: settings.serviceCidr,
     nodePortRange: settings.nodePorts,
+    frontProxy: await frontProxyOf(authority, clock),
   });
   serving = api;
   await openApi({ api, config, settings, authority, paths, clock });
@@ -365,6 +368,12 @@ function followMembers(store: Store, peer: PeerThread, paths: NodePaths): void {
     tell();
   };
   follow();
+}
+
+/** Extension API servers believe whoever shows this when it says for whom it asks. */
+async function frontProxyOf(authority: AuthorityRecord, clock: Clock) {
+  const request = { commonName: frontProxyName, organizations: [], usage: 'client' as const, days: frontProxyDays };
+  return { ca: authority.cert, ...(await issueCertificate(authority, request, clock)) };
 }
 
 async function openApi(context: {

@@ -25,7 +25,7 @@ function resourceOf({ group, kind, plural, namespaced, versions }: KindDefinitio
 /** What can be listed, each resource once. */
 function listed(all: readonly KindDefinition[]): Resource[] {
   return all
-    .filter(({ verbs }) => !verbs || verbs.includes('list'))
+    .filter(({ verbs }) => !verbs || verbs.includes('watch'))
     .filter(({ storedForm }) => !storedForm || storedForm.storedAs === storedForm.servedAs)
     .map(resourceOf);
 }
@@ -106,6 +106,7 @@ export class Leadership {
             signal,
           ),
         ),
+        this.#repeatUntilDone('aggregator', signal, () => api.runAggregator(signal)),
         this.#repeatUntilDone('scheduler', signal, () =>
           startScheduler({ ...common, decisions, logger: logger.child({ part: 'scheduler' }) }, signal),
         ),

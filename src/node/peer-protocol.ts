@@ -1,9 +1,10 @@
 /** What the main thread and the peer thread say to each other. One type for each call or notice, named as on the wire. */
-import type { ConsensusStatus, Entry, MembershipChange } from '../consensus/types.ts';
+import type { ConsensusStatus, MembershipChange } from '../consensus/types.ts';
 import type { LogLevel } from '../lib/logger.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
 import type { StateHash } from '../store/types.ts';
 import type { PeerAddress } from '../transport/types.ts';
+import type { EntryBatch } from './entry-batch.ts';
 import type { StateJudgement } from './state-exchange.ts';
 
 /** A machine of the cluster, as far as the peer thread needs to know it. */
@@ -50,7 +51,7 @@ export interface PeerCalls {
 /** Calls that the peer thread makes. */
 export interface MainCalls {
   /** Resolves when the entries are applied in memory. */
-  apply(entries: Entry[]): Promise<void>;
+  apply(entries: EntryBatch): Promise<void>;
   snapshotOpen(argument: null): Promise<{ stream: number; index: number; term: number }>;
   /** Undefined: the end. */
   snapshotNext(stream: number): Promise<Uint8Array | undefined>;

@@ -5,6 +5,7 @@ import { assert } from '../lib/assert.ts';
 import type { NodeHealthView } from '../machinery/node-health.ts';
 import type { StateHash, Store } from '../store/index.ts';
 import { entryFile } from './entry.ts';
+import { unpackEntries } from './entry-batch.ts';
 import { NodeError } from './errors.ts';
 import type { MainCalls, MainNotices, Member, PeerCalls, PeerThreadOptions } from './peer-protocol.ts';
 import type { StateJudgement } from './state-exchange.ts';
@@ -48,7 +49,7 @@ export class PeerThread {
     // Its own small heap: what it holds is bounded by queues and windows.
     this.#worker = new Worker(entryFile('peer-thread'), { workerData: options, resourceLimits: { maxOldGenerationSizeMb: 512 } });
     const calls: MainCalls = {
-      apply: (entries) => events.onEntries(entries),
+      apply: (batch) => events.onEntries(unpackEntries(batch)),
       snapshotOpen: () => this.#snapshotOpen(events.distrusted()),
       snapshotNext: (stream) => this.#snapshotNext(stream),
       snapshotClose: async (stream) => void this.#snapshots.delete(stream),

@@ -1,5 +1,6 @@
 /** The replicated state machine as the peer thread sees it: the store itself lives in the main thread. */
 import type { Entry, StateMachine } from '../consensus/types.ts';
+import { packEntries } from './entry-batch.ts';
 import type { MainCalls } from './peer-protocol.ts';
 import { ownBytes } from './thread-rpc.ts';
 
@@ -22,10 +23,7 @@ export class RemoteStateMachine implements StateMachine {
   }
 
   apply(entries: Entry[]): Promise<void> {
-    return this.#ask(
-      'apply',
-      entries.map((entry) => ({ ...entry, data: ownBytes(entry.data) })),
-    );
+    return this.#ask('apply', packEntries(entries));
   }
 
   durable(): { index: number; term: number } {

@@ -1,6 +1,7 @@
 /**
- * Calls between the main thread and the peer thread, both ways, over a message port. Bounded: a call beyond `callsMax` under
- * way is refused at once. Errors keep their message, and their code where they have one.
+ * Calls between the main thread and the peer thread, both ways, over a message port. What one round of the event loop says goes
+ * over in one message, since waking the other thread costs more than what is said. Bounded: a call beyond `callsMax` under way
+ * is refused at once. Errors keep their message, and their code where they have one.
  */
 import type { MessagePort, Worker } from 'node:worker_threads';
 import { abortable } from '../lib/deferred.ts';
@@ -21,13 +22,16 @@ export class ThreadRpc {
   readonly #handlers: Record<string, Handler>;
   readonly #waiting = new Map<number, { resolve: (value: unknown) => void; reject: (error: unknown) => void }>();
   #lastCall = 0;
+  #outgoing: Message[] = [];
   #closed: Error | undefined;
 
   /** `handlers` answer calls and take notices from the other side, by name. */
   constructor(port: MessagePort | Worker, handlers: Record<string, Handler>) {
     this.#port = port;
     this.#handlers = handlers;
-    (port as MessagePort).on('message', (message: Message) => this.#onMessage(message));
+    (port as MessagePort).on('message', (messages: Message[]) => {
+      for (const message of messages) this.#onMessage(message);
+    });
   }
 
   /** The other side's handler's answer. With a signal: stops waiting, the call itself goes on. */
@@ -40,13 +44,13 @@ export class ThreadRpc {
     const answer = new Promise<T>((resolve, reject) => {
       this.#waiting.set(call, { resolve: resolve as (value: unknown) => void, reject });
     });
-    this.#port.postMessage({ call, method, argument } satisfies Message);
+    this.#post({ call, method, argument });
     return abortable(answer, signal);
   }
 
   /** Tells the other side something, without an answer. */
   notify(notice: string, argument: unknown): void {
-    if (!this.#closed) this.#port.postMessage({ notice, argument } satisfies Message);
+    if (!this.#closed) this.#post({ notice, argument });
   }
 
   /** Every call under way, and every later one, is rejected with `error`. */
@@ -54,6 +58,16 @@ export class ThreadRpc {
     this.#closed = error;
     for (const { reject } of this.#waiting.values()) reject(error);
     this.#waiting.clear();
+  }
+
+  #post(message: Message): void {
+    this.#outgoing.push(message);
+    if (this.#outgoing.length > 1) return;
+    setImmediate(() => {
+      const messages = this.#outgoing;
+      this.#outgoing = [];
+      this.#port.postMessage(messages);
+    });
   }
 
   #onMessage(message: Message): void {
@@ -75,10 +89,10 @@ export class ThreadRpc {
       const handler = this.#handlers[method];
       if (!handler) throw new KontikiError('UnknownMethod', `no handler for ${method}`);
       const value = await handler(argument as never);
-      this.#port.postMessage({ answer: call, value } satisfies Message);
+      this.#post({ answer: call, value });
     } catch (error) {
       const { message, code } = { message: errorMessage(error), code: errorCode(error) };
-      this.#port.postMessage({ answer: call, error: { message, code } } satisfies Message);
+      this.#post({ answer: call, error: { message, code } });
     }
   }
 }

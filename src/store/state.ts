@@ -24,8 +24,9 @@ export interface AppliedState {
   revision: number;
 }
 
-/** `result` is undefined for entries that are no transactions. No events: the revision stays. */
+/** `requestId` and `result` are undefined for entries that are no transactions. No events: the revision stays. */
 export interface Effect {
+  requestId: string | undefined;
   result: TransactionResult | undefined;
   events: StoreEvent[];
 }
@@ -66,7 +67,7 @@ export class State {
   apply(entry: LogEntry): Effect {
     assert(entry.index === this.#applied.index + 1, `entry ${entry.index} does not follow ${this.#applied.index}`);
     const transaction = entry.kind === 'normal' ? this.#decode(entry.data) : undefined;
-    const effect = transaction ? this.#transact(transaction) : { result: undefined, events: [] };
+    const effect = transaction ? this.#transact(transaction) : { requestId: undefined, result: undefined, events: [] };
     const revision = this.revision + (effect.events.length > 0 ? 1 : 0);
     this.#applied = { index: entry.index, term: entry.term, revision };
     return effect;
@@ -93,14 +94,14 @@ export class State {
 
   #transact({ requestId, conditions, operations }: Transaction): Effect {
     const recorded = this.requests.get(requestId);
-    if (recorded) return { result: recorded, events: [] };
+    if (recorded) return { requestId, result: recorded, events: [] };
     const failed = this.#failedCondition(conditions);
     const events = failed ? [] : this.#change(operations);
     const result: TransactionResult = failed
       ? { ok: false, revision: this.revision, failed }
       : { ok: true, revision: this.revision + (events.length > 0 ? 1 : 0) };
     this.requests.record(requestId, result);
-    return { result, events };
+    return { requestId, result, events };
   }
 
   /** The first condition that does not hold, with the revision that the key has instead. */

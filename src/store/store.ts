@@ -162,15 +162,19 @@ export class Store implements StoreReader {
   /**
    * Applies the entries that follow the last applied one, and delivers their events. One result for each entry; undefined
    * for entries that are not transactions, and for bytes that are none (they have no effect, on every peer alike).
+   * `onResult` is told each transaction's request id too, so that nobody need decode it again; it must not throw.
    * Throws StoreError 'StorageFailed' or 'Closed'.
    */
-  apply(entries: readonly LogEntry[]): (TransactionResult | undefined)[] {
+  apply(
+    entries: readonly LogEntry[],
+    onResult?: (requestId: string, result: TransactionResult) => void,
+  ): (TransactionResult | undefined)[] {
     this.#check();
     assert(!this.#applying, 'entries are not applied from within a watch');
     assert(!this.#restoring, 'no entries are applied during a restore');
     this.#applying = true;
     try {
-      return entries.map((entry) => this.#applyEntry(entry));
+      return entries.map((entry) => this.#applyEntry(entry, onResult));
     } finally {
       this.#applying = false;
       this.#history.expire();
@@ -287,8 +291,11 @@ export class Store implements StoreReader {
     }
   }
 
-  #applyEntry(entry: LogEntry): TransactionResult | undefined {
-    const { result, events } = this.#state.apply(entry);
+  #applyEntry(
+    entry: LogEntry,
+    onResult: ((requestId: string, result: TransactionResult) => void) | undefined,
+  ): TransactionResult | undefined {
+    const { requestId, result, events } = this.#state.apply(entry);
     if (events.length > 0) {
       for (const { type, record } of events) this.#writer?.mark(record.key, type === 'put' ? record : undefined);
       this.#history.add(events);
@@ -297,6 +304,7 @@ export class Store implements StoreReader {
     if (entry.index % (this.#options.hashEveryEntries ?? hashEveryDefault) === 0) {
       this.#hashes = [...this.#hashes.slice(1 - hashesMax), { index: entry.index, hash: this.#state.hash() }];
     }
+    if (requestId !== undefined && result) onResult?.(requestId, result);
     return result;
   }
 

@@ -1,7 +1,7 @@
 /**
  * One direction of frames between two members, on a stream that lives as long as the connection. The opener sends frames;
- * the other side answers with single bytes: first whether it accepts, later signs that it still reads. Frames queued during
- * one turn of the event loop leave in one send, which is what makes many small frames cheap.
+ * the other side answers with single bytes: first whether it accepts, later signs that it still reads. Frames queued by one
+ * callback leave in one send, which is what makes many small frames cheap; whoever has more to gather does so before.
  */
 import type { Stream, StreamMessageEvent } from '@libp2p/interface';
 import { type Deferred, deferred } from '../lib/deferred.ts';
@@ -55,8 +55,8 @@ export class FrameWriter {
   }
 
   /**
-   * False, and nothing is sent, when it would exceed queueBytesMax or the stream has ended. The frame is copied at the end of
-   * this turn of the event loop or later: it must not be changed.
+   * False, and nothing is sent, when it would exceed queueBytesMax or the stream has ended. The frame is copied after
+   * this callback or later: it must not be changed.
    */
   send(frame: Uint8Array): boolean {
     const bytes = frameHeaderBytes + frame.length;
@@ -66,7 +66,7 @@ export class FrameWriter {
     this.#sentSinceTick = true;
     if (!this.#flushing) {
       this.#flushing = true;
-      setImmediate(() => {
+      queueMicrotask(() => {
         this.#flushing = false;
         this.#flush();
       });

@@ -7,10 +7,11 @@ import { type GossipSub, type GossipSubComponents, gossipsub } from '@libp2p/gos
 import { identify } from '@libp2p/identify';
 import type { Connection, Libp2p, PrivateKey, Stream, Topology } from '@libp2p/interface';
 import { tcp } from '@libp2p/tcp';
-import { tls } from '@libp2p/tls';
+
 import { createLibp2p } from 'libp2p';
 import { envelopeId } from './envelope.ts';
 import { TransportError } from './errors.ts';
+import { gatheredTls } from './gathered-tls.ts';
 
 /** Below libp2p's bound of 4 MiB for what a paused stream may buffer, so that a slow reader is never reset. */
 const streamWindowBytesMax = 2 * 1024 * 1024;
@@ -42,7 +43,7 @@ export async function createNode(options: NodeOptions): Promise<{ node: Node; me
         listenOpts: { noDelay: true, keepAlive: true },
       }),
     ],
-    connectionEncrypters: [tls()],
+    connectionEncrypters: [gatheredTls()],
     streamMuxers: [
       yamux({ maxInboundStreams: 4096, maxOutboundStreams: 4096, streamOptions: { maxStreamWindowSize: streamWindowBytesMax } }),
     ],

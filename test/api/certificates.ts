@@ -34,7 +34,8 @@ export async function testAuthority() {
     extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
   });
   let serial = 2;
-  const issue = async (subject: string): Promise<Identity> => {
+  /** `names`: what a server's certificate is for besides 127.0.0.1. */
+  const issue = async (subject: string, names: string[] = []): Promise<Identity> => {
     const own = await keyPair();
     const certificate = await x509.X509CertificateGenerator.create({
       subject,
@@ -44,7 +45,12 @@ export async function testAuthority() {
       publicKey: own.publicKey as never,
       signingKey: keys.privateKey as never,
       signingAlgorithm: algorithm,
-      extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'ip', value: '127.0.0.1' }])],
+      extensions: [
+        new x509.SubjectAlternativeNameExtension([
+          { type: 'ip', value: '127.0.0.1' },
+          ...names.map((value) => ({ type: 'dns' as const, value })),
+        ]),
+      ],
     });
     return { cert: certificate.toString('pem'), key: await keyPem(own) };
   };

@@ -314,20 +314,20 @@ test('a webhook converts what is read, listed, watched and written', async ({ it
   await ask(it, 'DELETE', `${newer}/b`);
 });
 
-test('without anybody who can call the webhook only the stored version is there', async () => {
+test('when the webhook does not answer only the stored version is there', async () => {
   const it = await definingApi();
   try {
     const conversion = {
       strategy: 'Webhook',
-      webhook: { conversionReviewVersions: ['v1'], clientConfig: { url: 'https://example.com/convert' } },
+      webhook: { conversionReviewVersions: ['v1'], clientConfig: { url: 'https://127.0.0.1:1/convert' } },
     };
     await establish(it, definition({ conversion, versions: [version('v1'), version('v2')] }));
     await ask(it, 'POST', things, thing('a'));
     const newer = things.replace('/v1/', '/v2/');
-    const why =
-      '500 Internal error occurred: conversion webhook for example.com/v1, Kind=Thing failed: this server cannot call conversion webhooks';
-    assert.is(await refusal(it, 'GET', `${newer}/a`), why);
-    assert.is(await refusal(it, 'GET', newer), why);
+    const why = /^500 Internal error occurred: conversion webhook for example\.com\/v1, Kind=Thing failed: /;
+    assert.match(await refusal(it, 'GET', `${newer}/a`), why);
+    assert.match(await refusal(it, 'GET', newer), why);
+    await ask(it, 'GET', `${things}/a`);
     const lines = await watchFor(it, newer, () => true);
     assert.is(lines[0]?.type, 'ERROR');
   } finally {

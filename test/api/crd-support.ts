@@ -14,7 +14,7 @@ export type Json = Record<string, unknown>;
 
 function listed(all: readonly KindDefinition[]): Resource[] {
   return all
-    .filter(({ verbs }) => !verbs || verbs.includes('list'))
+    .filter(({ verbs }) => !verbs || verbs.includes('watch'))
     .filter(({ storedForm }) => !storedForm || storedForm.storedAs === storedForm.servedAs)
     .map(({ group, kind, plural, namespaced, versions }) => ({
       group,

@@ -2,8 +2,8 @@
 
 import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
-import type { ConversionClient } from '../../src/api/custom-resources/conversion.ts';
 import { createApi } from '../../src/api/index.ts';
+import type { ApiOptions } from '../../src/api/types.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { systemRandom } from '../../src/lib/random.ts';
@@ -26,7 +26,7 @@ export interface Ask {
   body?: string | Buffer;
 }
 
-export async function listeningApi(options: { conversion?: ConversionClient } = {}) {
+export async function listeningApi(options: Partial<Pick<ApiOptions, 'agents' | 'frontProxy' | 'conversion'>> = {}) {
   const store = await MemoryCluster.open();
   const api = createApi({
     store,

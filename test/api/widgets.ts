@@ -136,7 +136,7 @@ export async function testRegistry(
   const tokens = new ServiceAccountTokens({ keys: new SigningKeys(store), store, clock, random });
   await tokens.keys.ensure(AbortSignal.timeout(10_000));
   const access = { authorizer, roles };
-  const admission = new AdmissionChain([...standardPlugins, ...(options.plugins ?? [])]);
+  const admission = new AdmissionChain([...standardPlugins(), ...(options.plugins ?? [])]);
   const registry = new Registry({ store, table, clock, random, nodeHealth, claims, access, tokens, admission });
   const clientOf = (user: User = systemUser) => new LocalClient(registry, authorizer, user);
   const client = clientOf();

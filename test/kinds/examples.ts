@@ -36,6 +36,18 @@ export interface Example {
 
 export const examples: Record<string, Example> = {
   ConfigMap: { fields: { data: { key: 'value' } } },
+  APIService: {
+    name: 'v1.g.example.com',
+    fields: {
+      spec: {
+        group: 'g.example.com',
+        version: 'v1',
+        groupPriorityMinimum: 100,
+        versionPriority: 10,
+        service: { name: 's', namespace: 'n' },
+      },
+    },
+  },
   CertificateSigningRequest: {
     fields: {
       spec: {

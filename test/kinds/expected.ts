@@ -19,6 +19,7 @@ export const expected: Record<string, Expected> = {
     },
     row: ['a', '1Gi', 'RWO', 'Retain', 'Pending', '', '', '<unset>', '', '90s', 'Filesystem'],
   },
+  APIService: { stored: { spec: { service: { port: 443 } } }, row: ['a', 'n/s', 'Unknown', '90s'] },
   PersistentVolumeClaim: {
     stored: { spec: { resources: { requests: { storage: '1Gi' } }, volumeMode: 'Filesystem' }, status: { phase: 'Pending' } },
     row: ['a', 'Pending', '', '', '', '', '<unset>', '90s', 'Filesystem'],

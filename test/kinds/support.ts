@@ -12,8 +12,8 @@ export function kindOf(name: string): KindDefinition {
   return kind;
 }
 
-/** Questions are answered and never stored. */
-export const isStored = ({ verbs }: KindDefinition) => !verbs || verbs.includes('list');
+/** What is answered and never stored cannot be watched. */
+export const isStored = ({ verbs }: KindDefinition) => !verbs || verbs.includes('watch');
 
 export function object(kind: string, fields: Record<string, unknown> = {}): KubeObject {
   const of = kindOf(kind);

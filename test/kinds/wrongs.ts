@@ -20,6 +20,11 @@ export const wrongs: [kind: string, fields: Record<string, unknown>, message: st
     { spec: { selector: app, template, updateStrategy: { rollingUpdate: { maxUnavailable: 1, maxSurge: 1 } } } },
     'spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero',
   ],
+  [
+    'APIService',
+    { spec: { group: 'g.example.com', version: 'v1', groupPriorityMinimum: 100, versionPriority: 1001 } },
+    'spec.versionPriority: Invalid value: 1001: must be positive and less than 1000',
+  ],
   ['ControllerRevision', { revision: -1 }, 'revision: Invalid value: -1: must be greater than or equal to 0'],
   [
     'ReplicationController',

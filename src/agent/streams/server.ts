@@ -42,6 +42,7 @@ export interface StreamsServerOptions {
 
 /** Sessions at once: exec, attach and port-forward together. */
 const sessionsMax = 1_000;
+const loopback = '127.0.0.1';
 
 export class StreamsServer {
   readonly #options: StreamsServerOptions;
@@ -167,8 +168,9 @@ export class StreamsServer {
       const worker = findPod(manager, { namespace, pod });
       if (worker.record.status?.phase !== 'Running')
         throw badRequest(`unable to forward port because pod is not running. Current status=${worker.record.status?.phase}`);
+      const host = query.get('to') === 'pod' ? (worker.record.status.podIP ?? loopback) : loopback;
       accept(socket);
-      await servePortForward(worker, port, socket, head);
+      await servePortForward(worker, { port, host }, socket, head);
     } else throw failure(404, 'NotFound', `the agent has no ${request.method} ${url.pathname}`);
   }
 }

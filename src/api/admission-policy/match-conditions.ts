@@ -7,21 +7,21 @@ import { conditionsHold } from './evaluate.ts';
 import { compileComplaint, conditionEnvironment } from './expressions.ts';
 import { requestValues } from './request-variables.ts';
 
-interface Condition {
+export interface MatchCondition {
   name: string;
   expression: string;
 }
 
-export interface CelMatchConditions {
+export interface MatchConditions {
   /** What is wrong with an expression; undefined when nothing is. Pure. */
   complaint(expression: string): string | undefined;
   /** Whether all hold. One that does not hold decides, also when another fails. Throws CelError when one fails and none says no. */
-  hold(conditions: readonly Condition[], request: AdmissionRequest, version: KindVersion): boolean;
+  hold(conditions: readonly MatchCondition[], request: AdmissionRequest, version: KindVersion): boolean;
 }
 
 const programsMax = 1024;
 
-export function celMatchConditions(authorizer: Authorizer): CelMatchConditions {
+export function celMatchConditions(authorizer: Authorizer): MatchConditions {
   const environment = conditionEnvironment();
   /** By expression, oldest first. */
   const programs = new Map<string, CelProgram>();

@@ -1,7 +1,7 @@
 /** Runs the plugins of admission in their order: first all that change, after validation all that only judge. */
 import { assert } from '../../lib/assert.ts';
 import type { KubeObject } from '../../machinery/types.ts';
-import type { RegistryContext } from '../registry-types.ts';
+import type { NamedTarget, RegistryContext } from '../registry-types.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 
 export class AdmissionChain {
@@ -16,15 +16,26 @@ export class AdmissionChain {
    * fields that belong to the server. Rejects with the StatusError of the first plugin that refuses.
    */
   async mutate(request: AdmissionRequest, context: RegistryContext, settle: (object: KubeObject) => void): Promise<KubeObject> {
-    let changed = false;
-    for (const plugin of this.#plugins) {
-      if (!plugin.mutate || !plugin.handles(request)) continue;
-      await plugin.mutate(request, context);
-      changed = true;
-    }
+    let changed = await this.#change(request, context);
+    if (request.again) changed = (await this.#change(request, context)) || changed;
     assert(request.object, 'admission took the object away');
     if (changed) settle(request.object);
     return request.object;
+  }
+
+  async #change(request: AdmissionRequest, context: RegistryContext): Promise<boolean> {
+    let asked = false;
+    for (const plugin of this.#plugins) {
+      if (!plugin.mutate || !plugin.handles(request)) continue;
+      await plugin.mutate(request, context);
+      asked = true;
+    }
+    return asked;
+  }
+
+  /** Whether a write to this target has to begin on state that is known to be recent. */
+  needsRecent(target: NamedTarget): boolean {
+    return this.#plugins.some((plugin) => plugin.needsRecent?.(target) ?? false);
   }
 
   /** Asks all plugins about a write that has no object to change: a deletion, or a subresource that is an order. */

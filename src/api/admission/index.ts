@@ -40,5 +40,8 @@ const builtIn: readonly AdmissionPlugin[] = [
 /** What counts what is written: it must see the object as it will be stored, and so comes after everything that may change it. */
 const counting: readonly AdmissionPlugin[] = [resourceQuota];
 
-/** Policies and webhooks of users have their place between what the cluster knows and what it counts. */
-export const standardPlugins: readonly AdmissionPlugin[] = [...builtIn, validatingAdmissionPolicy, ...counting];
+/** Webhooks and policies of users have their place between what the cluster knows and what it counts. */
+export function standardPlugins(webhooks?: { mutating: AdmissionPlugin[]; validating: AdmissionPlugin[] }): AdmissionPlugin[] {
+  const { mutating = [], validating = [] } = webhooks ?? {};
+  return [...builtIn, ...mutating, validatingAdmissionPolicy, ...validating, ...counting];
+}

@@ -21,6 +21,8 @@ export interface AdmissionRequest {
   options: Partial<WriteOptions> | DeletionOptions;
   /** Texts for Warning headers; plugins add to it. */
   warnings: string[];
+  /** Set by a plugin that has changed the object so that all others should see it once more; the chain does that once. */
+  again?: boolean;
   /** Goes to the store with the write, in the same transaction. Plugins add to it in `validate`. */
   with: { conditions: Condition[]; operations: Operation[]; charges: Charge[] };
 }
@@ -33,6 +35,11 @@ export interface AdmissionPlugin {
   /** As Kubernetes names it. */
   name: string;
   handles(request: AdmissionRequest): boolean;
+  /**
+   * True when a decision about this target costs so much that it is not to be asked for on state that may be old: then the
+   * write begins with a barrier, and what the plugin says the first time counts.
+   */
+  needsRecent?(target: NamedTarget): boolean;
   /** Runs before the object is defaulted for the last time and validated. */
   mutate?(request: AdmissionRequest, context: RegistryContext): void | Promise<void>;
   /** Runs on the object as it would be stored. */

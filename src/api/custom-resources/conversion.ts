@@ -6,6 +6,7 @@ import type { CustomResourceDefinition } from '../../machinery/custom/definition
 import { sameJson } from '../../machinery/custom/json-schema.ts';
 import { internalError } from '../../machinery/status.ts';
 import type { KubeObject, ObjectMeta } from '../../machinery/types.ts';
+import type { WebhookConversion } from '../webhooks/conversion.ts';
 
 export interface ConversionClient {
   /**
@@ -18,6 +19,16 @@ export interface ConversionClient {
     apiVersion: string,
     signal?: AbortSignal,
   ): Promise<KubeObject[]>;
+}
+
+/** Has the webhook of a definition convert, as the definition says how it is reached. */
+export function webhookConversion(convert: WebhookConversion): ConversionClient {
+  return {
+    convert({ metadata, spec }, objects, apiVersion, signal) {
+      const { clientConfig = {}, conversionReviewVersions: reviewVersions = [] } = spec.conversion?.webhook ?? {};
+      return convert({ crdName: metadata.name, clientConfig, reviewVersions }, objects, apiVersion, signal);
+    },
+  };
 }
 
 /** Converts through the client. Rejects with StatusError 500 when there is none, or the answer is not what was asked for. */

@@ -1,8 +1,10 @@
 /**
  * Which groups, versions and resources there are: the old documents (one per group version) and the aggregated ones, which
- * kubectl asks for first.
+ * kubectl asks for first. What extension API servers serve is in them, too.
  */
+
 import { groupOf, type KindDefinition } from '../../machinery/kind.ts';
+import type { Aggregator } from '../aggregation/aggregator.ts';
 import {
   type GroupVersions,
   type KindTable,
@@ -33,8 +35,10 @@ const subresourceForms: Record<string, SubresourceForm> = {
   portforward: { kind: 'PodPortForwardOptions', verbs: stream },
 };
 
-function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
+/** What is sent to a subresource, and what may be done with it. */
+export function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
   if (statusSubresourcesOf(kind).includes(name)) return { kind: kind.kind, verbs: readWrite };
+  if (name === 'proxy') return { kind: `${kind.kind}ProxyOptions`, verbs: ['create', 'delete', 'get', 'patch', 'update'] };
   const own = { ephemeralcontainers: readWrite, finalize: ['update'], log: ['get'] }[name];
   return subresourceForms[name] ?? { kind: kind.kind, verbs: own ?? ['get'] };
 }
@@ -47,8 +51,11 @@ export interface Discovered {
 export class Discovery {
   readonly #table: KindTable;
 
-  constructor(table: KindTable) {
+  readonly #others: Pick<Aggregator, 'groups' | 'discovery'>;
+
+  constructor(table: KindTable, others: Pick<Aggregator, 'groups' | 'discovery'>) {
     this.#table = table;
+    this.#others = others;
   }
 
   /** The document at `/api`, `/apis` or below, or undefined when there is none. */
@@ -56,7 +63,7 @@ export class Discovery {
     const parts = path.split('/').filter((part) => part !== '');
     const [root, first, second] = parts;
     if (root !== 'api' && root !== 'apis') return undefined;
-    const groups = this.#table.groups().filter(({ group }) => (group === '') === (root === 'api'));
+    const groups = this.#others.groups().filter(({ group }) => (group === '') === (root === 'api'));
     if (parts.length === 1) return this.#root(root, groups, exchange);
     if (root === 'api') return parts.length === 2 ? this.#resources('', first ?? '') : undefined;
     const group = groups.find((candidate) => candidate.group === first);
@@ -99,15 +106,25 @@ export class Discovery {
   #aggregated({ group, versions }: GroupVersions): object {
     return {
       metadata: { name: group, creationTimestamp: null },
-      versions: versions.map((version) => ({
-        version,
-        resources: [
-          ...this.#table.inVersion(group, version).map(aggregatedResource),
-          ...this.#aggregatedBindings(group, version),
-        ],
-        freshness: 'Current',
-      })),
+      versions: versions.map(
+        (version) =>
+          this.#remoteVersion(group, version) ?? {
+            version,
+            resources: [
+              ...this.#table.inVersion(group, version).map(aggregatedResource),
+              ...this.#aggregatedBindings(group, version),
+            ],
+            freshness: 'Current',
+          },
+      ),
     };
+  }
+
+  /** A version that another server serves, as far as that is known; undefined for our own. */
+  #remoteVersion(group: string, version: string): object | undefined {
+    if (this.#table.inVersion(group, version).length > 0) return undefined;
+    const known = this.#others.discovery.resources(group, version);
+    return { version, resources: known?.resources ?? [], freshness: known?.fresh ? 'Current' : 'Stale' };
   }
 
   #hasBindings(group: string, version: string): boolean {

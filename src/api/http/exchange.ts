@@ -2,7 +2,7 @@
  * One request and its answer, the same for HTTP/1.1 and HTTP/2 (Node's compatibility layer makes them alike but for a few
  * members, which are told apart here and nowhere else). Aborted when the client goes away.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Http2Session } from 'node:http2';
 import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
@@ -15,6 +15,9 @@ const gzipLevel = 1;
 
 type Http2Parts = { stream?: { session?: (Http2Session & { socket: Socket }) | undefined; writableLength: number } };
 
+/** Why the signal of a request ends in the end. One for all: its stack would say nothing, and takes time to make. */
+const gone = new Error('the client has gone');
+
 /** The first line of a request, taken apart. */
 export interface RequestLine {
   readonly method: string;
@@ -26,6 +29,12 @@ export function requestLine({ method = 'GET', url = '/' }: IncomingMessage): Req
   const mark = url.indexOf('?');
   const query = new URLSearchParams(mark < 0 ? '' : url.slice(mark + 1));
   return { method, path: mark < 0 ? url : url.slice(0, mark), query };
+}
+
+/** The query as it was sent, with its question mark; '' without one. */
+export function searchOf({ url = '' }: IncomingMessage): string {
+  const mark = url.indexOf('?');
+  return mark < 0 ? '' : url.slice(mark);
 }
 
 export class Exchange implements RequestLine {
@@ -44,7 +53,7 @@ export class Exchange implements RequestLine {
     this.method = method;
     this.path = path;
     this.query = query;
-    response.on('close', () => this.#abort.abort(new Error('the client has gone')));
+    response.on('close', () => this.#abort.abort(gone));
     // A connection that breaks is told by 'close'; without a listener it would be an uncaught error.
     response.on('error', () => this.#abort.abort(new Error('the connection broke')));
     request.on('error', () => this.#abort.abort(new Error('the connection broke')));
@@ -106,6 +115,12 @@ export class Exchange implements RequestLine {
   /** Sends the head at once; the body follows by `write`. */
   open(code: number, contentType: string): void {
     this.#start(code, contentType, undefined);
+    this.#response.flushHeaders();
+  }
+
+  /** Sends the head of somebody else's answer at once, as it is; the body follows by `write`. */
+  relay(code: number, headers: OutgoingHttpHeaders): void {
+    this.#response.writeHead(code, { ...this.#headers, ...headers });
     this.#response.flushHeaders();
   }
 

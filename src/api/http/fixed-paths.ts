@@ -4,6 +4,7 @@ import { register } from 'prom-client';
 import { errorMessage } from '../../lib/errors.ts';
 import { openApiV2Protobuf, openApiV3Document, openApiV3Index } from '../../machinery/openapi.ts';
 import type { ClusterStore } from '../../store/types.ts';
+import type { Aggregator } from '../aggregation/aggregator.ts';
 import type { KindTable } from '../kind-table.ts';
 import { issuer } from '../tokens/service-account-tokens.ts';
 import type { SigningKeys } from '../tokens/signing-keys.ts';
@@ -30,15 +31,23 @@ export class FixedPaths {
   readonly #table: KindTable;
   readonly #discovery: Discovery;
   readonly #keys: SigningKeys;
+  readonly #aggregator: Aggregator;
   /** Encoded documents by group version, large; of one generation of the table. */
   readonly #documents = new Map<string, { bytes: Buffer; etag: string }>();
   #generation = -1;
 
-  constructor(options: { store: ClusterStore; table: KindTable; discovery: Discovery; keys: SigningKeys }) {
+  constructor(options: {
+    store: ClusterStore;
+    table: KindTable;
+    discovery: Discovery;
+    keys: SigningKeys;
+    aggregator: Aggregator;
+  }) {
     this.#store = options.store;
     this.#table = options.table;
     this.#discovery = options.discovery;
     this.#keys = options.keys;
+    this.#aggregator = options.aggregator;
   }
 
   /** False when there is nothing at this path. */
@@ -46,6 +55,7 @@ export class FixedPaths {
     const path = exchange.path.length > 1 ? exchange.path.replace(/\/+$/, '') : exchange.path;
     // Kinds may have been defined through another peer. Without a quorum this peer tells what it knows.
     if (path.startsWith('/apis') || path.startsWith('/openapi')) await this.#quorumFailure(exchange.signal);
+    if (path === '/apis' || path === '/openapi/v3') await this.#aggregator.discovery.refresh();
     const discovered = this.#discovery.find(path, exchange);
     if (discovered) {
       exchange.setHeader('vary', 'accept');
@@ -79,11 +89,17 @@ export class FixedPaths {
         await exchange.send(200, openApiV2Type, openApiV2Protobuf);
         return true;
       case '/openapi/v3':
-        await sendJson(exchange, 200, openApiV3Index([...this.#table.kinds]));
+        await sendJson(exchange, 200, this.#openApiV3Index());
         return true;
       default:
         return path.startsWith(openApiV3Root) && (await this.#openApiV3(exchange, path.slice(openApiV3Root.length)));
     }
+  }
+
+  #openApiV3Index(): object {
+    const { paths } = openApiV3Index([...this.#table.kinds]);
+    for (const [path, serverRelativeURL] of this.#aggregator.discovery.openApiPaths()) paths[path] ??= { serverRelativeURL };
+    return { paths };
   }
 
   #paths(): string[] {

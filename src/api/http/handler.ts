@@ -9,13 +9,16 @@ import type { Logger } from '../../lib/logger.ts';
 import { parseFieldSelector } from '../../machinery/selectors.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
 import type { ClusterStore } from '../../store/types.ts';
+import type { Aggregator } from '../aggregation/aggregator.ts';
 import { type Authorizer, demandAccess, pathDenied } from '../authorization.ts';
 import { impersonated, impersonates } from '../impersonation.ts';
 import type { KindTable } from '../kind-table.ts';
+import { forward } from '../proxy/forward.ts';
 import { methodNotAllowed, unknownResource } from '../registry.ts';
 import type { User } from '../types.ts';
+import type { Upstreams } from '../upstream/upstream.ts';
 import { sendStatus } from './answers.ts';
-import type { Exchange, RequestLine } from './exchange.ts';
+import { type Exchange, type RequestLine, searchOf } from './exchange.ts';
 import type { FixedPaths } from './fixed-paths.ts';
 import { requestSeconds, requestsTotal, watchesOpen } from './metrics.ts';
 import { isTrue } from './negotiation.ts';
@@ -31,6 +34,8 @@ export interface HandlerOptions {
   authorizer: Authorizer;
   resources: ResourceHandler;
   fixed: FixedPaths;
+  aggregator: Aggregator;
+  upstreams: Upstreams;
   clock: Clock;
   logger: Logger;
   closing: AbortSignal;
@@ -46,20 +51,40 @@ export interface AuthorizedRoute {
 
 export class RequestHandler {
   readonly #options: HandlerOptions;
+  /** Requests under way. Composite signals would do the same, but cost more than the rest of this class. */
+  readonly #open = new Set<AbortController>();
 
   constructor(options: HandlerOptions) {
+    const { closing } = options;
     this.#options = options;
+    closing.addEventListener('abort', () => {
+      for (const request of this.#open) request.abort(closing.reason);
+    });
   }
 
   /** Answers in any case; never rejects. */
   async handle(exchange: Exchange, authenticate: Authenticate): Promise<void> {
-    const timeout = new AbortController();
-    const timer = this.#options.clock.setTimer(requestTimeoutMs, () => timeout.abort(timedOut()));
+    const { clock, closing } = this.#options;
+    const request = new AbortController();
+    const { signal } = request;
+    let late: StatusError | undefined;
+    const timer = clock.setTimer(requestTimeoutMs, () => {
+      late = timedOut();
+      request.abort(late);
+    });
+    // What is asked may go on after this call, as a watch does: it ends with the exchange.
+    const onGone = () => {
+      this.#open.delete(request);
+      request.abort(exchange.signal.reason);
+    };
+    this.#open.add(request);
+    exchange.signal.addEventListener('abort', onGone, { once: true });
+    if (exchange.signal.aborted) onGone();
+    if (closing.aborted) request.abort(closing.reason);
     try {
-      const signal = AbortSignal.any([exchange.signal, timeout.signal, this.#options.closing]);
       await this.#serve(exchange, await this.identify(exchange.request, authenticate, signal), signal, () => timer.cancel());
     } catch (error) {
-      await this.#fail(exchange, timeout.signal.aborted ? timeout.signal.reason : error);
+      await this.#fail(exchange, late ?? error);
     } finally {
       timer.cancel();
     }
@@ -91,24 +116,28 @@ export class RequestHandler {
   }
 
   async #serve(exchange: Exchange, user: User, signal: AbortSignal, untimed: () => void): Promise<void> {
-    const { authorizer, resources, fixed, clock } = this.#options;
+    const { authorizer, resources, fixed, aggregator, upstreams, clock } = this.#options;
     const startMs = clock.monotonicMs();
     const asked = await this.authorize(exchange, user, signal);
     if (!asked) {
       const attributes = { user, verb: exchange.method.toLowerCase(), path: exchange.path };
       if (!authorizer.decidePath(attributes).allowed) throw pathDenied(attributes);
       if (exchange.method !== 'GET' && exchange.method !== 'HEAD') throw methodNotAllowed();
+      const elsewhere = aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
+      if (elsewhere) return forward(upstreams, exchange, elsewhere, signal);
       if (!(await fixed.serve(exchange))) throw unknownResource();
       return;
     }
     const { route, verb } = asked;
-    const long = verb === 'watch' || route.subresource === 'log';
+    const long = verb === 'watch' || route.subresource === 'log' || route.subresource === 'proxy';
     if (long) untimed();
     const labels = { verb, resource: route.resolved ? route.resource : 'unknown' };
     if (verb === 'watch') watchesOpen.inc({ resource: labels.resource });
     let code = 'ok';
     try {
-      await resources.handle({ exchange, route, verb, user, signal });
+      const elsewhere = route.resolved ? undefined : aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
+      if (elsewhere) await forward(upstreams, exchange, elsewhere, signal);
+      else await resources.handle({ exchange, route, verb, user, signal });
     } catch (error) {
       code = error instanceof StatusError ? String(error.code) : 'error';
       throw error;

@@ -1,4 +1,5 @@
 /** Numbers about requests, in the default registry of prom-client; served at /metrics. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram } from 'prom-client';
 
 export const requestsTotal = new Counter({
@@ -18,4 +19,18 @@ export const watchesOpen = new Gauge({
   name: 'kontiki_api_watches',
   help: 'Watches that are open over HTTP, by resource.',
   labelNames: ['resource'],
+});
+
+const stallResolutionMs = 10;
+const loopDelay = monitorEventLoopDelay({ resolution: stallResolutionMs });
+
+/** Measured from the first scrape on: nobody pays for a number that nobody reads. */
+export const stallSeconds = new Gauge({
+  name: 'kontiki_event_loop_stall_seconds',
+  help: 'The longest time since the last scrape that this process could not take up new work',
+  collect() {
+    loopDelay.enable();
+    this.set(Math.max(0, loopDelay.max / 1e9 - stallResolutionMs / 1000));
+    loopDelay.reset();
+  },
 });

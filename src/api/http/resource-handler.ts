@@ -8,15 +8,18 @@ import { badRequest } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { verbsOf } from '../kind-table.ts';
 import { isRecord } from '../object-input.ts';
+import { forward } from '../proxy/forward.ts';
+import { proxiedPath, proxyTarget } from '../proxy/targets.ts';
 import { Entry, type ListRequest } from '../read.ts';
 import { methodNotAllowed, type Registry, unknownResource } from '../registry.ts';
 import type { FieldValidation, NamedTarget, Outcome, Target, WriteOptions } from '../registry-types.ts';
 import { toStorage } from '../stored-objects.ts';
 import { openPodLog } from '../streams/index.ts';
 import type { AgentConnector, User } from '../types.ts';
+import type { Upstreams } from '../upstream/upstream.ts';
 import { type ObjectAnswer, sendList, sendObject, storedAnswer } from './answers.ts';
 import { decodeBody, mediaType, parseJson, parseYamlBody, readBody, unsupportedMediaType } from './body.ts';
-import type { Exchange } from './exchange.ts';
+import { type Exchange, searchOf } from './exchange.ts';
 import { isTrue, negotiate } from './negotiation.ts';
 import type { ResourceRoute } from './routes.ts';
 import { warningHeaders } from './warnings.ts';
@@ -41,11 +44,19 @@ export interface ResourceRequest {
 export class ResourceHandler {
   readonly #registry: Registry;
   readonly #agents: AgentConnector;
+  readonly #upstreams: Upstreams;
   readonly #logger: Logger;
   readonly #closing: AbortSignal;
   readonly #encoded = new EncodedEvents();
 
-  constructor(options: { registry: Registry; agents: AgentConnector; logger: Logger; closing: AbortSignal }) {
+  constructor(options: {
+    registry: Registry;
+    agents: AgentConnector;
+    upstreams: Upstreams;
+    logger: Logger;
+    closing: AbortSignal;
+  }) {
+    this.#upstreams = options.upstreams;
     this.#registry = options.registry;
     this.#agents = options.agents;
     this.#logger = options.logger;
@@ -64,7 +75,19 @@ export class ResourceHandler {
     if (resolved.kind.namespaced && target.namespace === undefined) throw unknownResource();
     const named: NamedTarget = { ...target, name, ...(subresource ? { subresource } : {}) };
     if (subresource === 'log' && verb === 'get' && resolved.kind.subresources?.includes('log')) return this.#log(request, named);
+    if (subresource === 'proxy' && resolved.kind.subresources?.includes('proxy')) return this.#proxy(request, named);
     return this.#object(request, named);
+  }
+
+  async #proxy({ exchange, signal }: ResourceRequest, target: NamedTarget): Promise<void> {
+    const { method, path, request } = exchange;
+    const forwarding = await proxyTarget(this.#registry, target, { method, path, search: searchOf(request) });
+    if (proxiedPath(path) === '' && (method === 'GET' || method === 'HEAD')) {
+      // What is relative in the page that follows must lead through the proxy, too.
+      exchange.relay(301, { location: `${path}/${searchOf(request)}` });
+      return exchange.end();
+    }
+    return forward(this.#upstreams, exchange, forwarding, signal);
   }
 
   async #collection(request: ResourceRequest, target: Target): Promise<void> {

@@ -7,12 +7,16 @@ import type { Duplex } from 'node:stream';
 import type { Logger } from '../../lib/logger.ts';
 import { badRequest, type StatusError } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
+import type { Aggregator } from '../aggregation/aggregator.ts';
+import { type Forwarding, forwardUpgrade } from '../proxy/forward.ts';
+import { proxyTarget } from '../proxy/targets.ts';
 import { type Registry, unknownResource } from '../registry.ts';
 import { handlePodStream } from '../streams/index.ts';
 import { connectObject } from '../streams/stream-options.ts';
 import type { AgentConnector, PodStreamRequest, User } from '../types.ts';
-import { type RequestLine, requestLine } from './exchange.ts';
-import type { Authenticate, RequestHandler } from './handler.ts';
+import type { Upstreams } from '../upstream/upstream.ts';
+import { type RequestLine, requestLine, searchOf } from './exchange.ts';
+import type { Authenticate, AuthorizedRoute, RequestHandler } from './handler.ts';
 
 const streamKinds: PodStreamRequest['kind'][] = ['exec', 'attach', 'portforward'];
 
@@ -20,6 +24,8 @@ export interface UpgradeOptions {
   handler: RequestHandler;
   registry: Registry;
   agents: AgentConnector;
+  upstreams: Upstreams;
+  aggregator: Aggregator;
   logger: Logger;
   closing: AbortSignal;
 }
@@ -40,7 +46,10 @@ export async function handleUpgrade(
   let stream: PodStreamRequest;
   try {
     const user = await handler.identify(request, authenticate, signal);
-    const target = await streamTarget(options, line, user, signal);
+    const asked = await handler.authorize(line, user, signal);
+    const forwarding = await forwardingOf(options, request, { line, user, signal, asked });
+    if (forwarding) return await forwardUpgrade(options.upstreams, upgrade, forwarding, signal);
+    const target = await streamTarget(options, line, { user, signal, asked });
     stream = { ...target, request, socket, head, query: line.query };
   } catch (error) {
     return refuse(socket, handler.statusOf(line, error));
@@ -53,13 +62,37 @@ export async function handleUpgrade(
   }
 }
 
+interface Identified {
+  user: User;
+  signal: AbortSignal;
+  asked: AuthorizedRoute | undefined;
+}
+
+/** Where an upgrade goes that is none of ours. */
+async function forwardingOf(
+  { registry, aggregator }: UpgradeOptions,
+  request: IncomingMessage,
+  { line, user, signal, asked }: Identified & { line: RequestLine },
+): Promise<Forwarding | undefined> {
+  const { resolved, subresource, name, namespace } = asked?.route ?? {};
+  if (asked && !resolved) return aggregator.forwarding(line.path, searchOf(request), user);
+  if (!resolved || subresource !== 'proxy' || name === undefined || !resolved.kind.subresources?.includes('proxy')) {
+    return undefined;
+  }
+  if (resolved.kind.namespaced && namespace === undefined) throw unknownResource();
+  const { method, path } = line;
+  return proxyTarget(
+    registry,
+    { resolved, namespace, name, subresource, user, signal },
+    { method, path, search: searchOf(request) },
+  );
+}
+
 async function streamTarget(
-  { handler, registry }: UpgradeOptions,
+  { registry }: UpgradeOptions,
   line: RequestLine,
-  user: User,
-  signal: AbortSignal,
+  { user, signal, asked }: Identified,
 ): Promise<{ kind: PodStreamRequest['kind']; pod: Pod }> {
-  const asked = await handler.authorize(line, user, signal);
   const { resolved, subresource, name, namespace } = asked?.route ?? {};
   const kind = streamKinds.find((candidate) => candidate === subresource);
   if (!resolved || !kind || !resolved.kind.subresources?.includes(kind) || name === undefined || namespace === undefined) {

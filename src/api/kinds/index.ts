@@ -1,7 +1,9 @@
 /** Every built-in kind, one file each. A new kind is a new file and a line here. */
 import type { KindDefinition } from '../../machinery/kind.ts';
 import type { KubeObject } from '../../machinery/types.ts';
+import { apiServiceKind } from './api-service.ts';
 import { certificateSigningRequestKind } from './certificate-signing-request.ts';
+import { componentStatusKind } from './component-status.ts';
 import { configMapKind } from './config-map.ts';
 import { controllerRevisionKind } from './controller-revision.ts';
 import { cronJobKind } from './cron-job.ts';
@@ -95,6 +97,8 @@ export const kinds: KindDefinition[] = [
   generic(validatingWebhookConfigurationKind),
   generic(validatingAdmissionPolicyKind),
   generic(validatingAdmissionPolicyBindingKind),
+  generic(apiServiceKind),
+  generic(componentStatusKind),
   generic(podPresetKind),
   generic(roleKind),
   generic(roleBindingKind),

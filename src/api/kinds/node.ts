@@ -21,6 +21,7 @@ export const nodeKind: KindDefinition<Node> = {
   namespaced: false,
   versions: [{ name: 'v1', schema: 'core.v1.Node' }],
   hasStatus: true,
+  subresources: ['proxy'],
   generationFields: [],
 
   setDefaults(node) {

@@ -23,7 +23,7 @@ export const podKind: KindDefinition<Pod> = {
   namespaced: true,
   versions: [{ name: 'v1', schema: 'core.v1.Pod' }],
   hasStatus: true,
-  subresources: ['log', 'exec', 'attach', 'portforward', 'binding', 'eviction', 'ephemeralcontainers'],
+  subresources: ['log', 'exec', 'attach', 'portforward', 'proxy', 'binding', 'eviction', 'ephemeralcontainers'],
 
   setDefaults(pod) {
     pod.spec ??= { containers: [] };

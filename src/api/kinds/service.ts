@@ -18,6 +18,7 @@ export const serviceKind: KindDefinition<Service> = {
   namespaced: true,
   versions: [{ name: 'v1', schema: 'core.v1.Service' }],
   hasStatus: true,
+  subresources: ['proxy'],
   createOnUpdate: true,
   generationFields: [],
 
