@@ -304,6 +304,7 @@ function shownGoType(go: string, owner: string): string | undefined {
 /** Versions that are served, converted, although the official client no longer has their types. */
 const oldPackages = new Set([
   'admissionregistration.v1beta1',
+  'apiextensions.v1beta1',
   'apps.v1beta1',
   'apps.v1beta2',
   'autoscaling.v2beta1',

@@ -4,6 +4,7 @@ import { alreadyExists, type FieldError, isReason } from '../machinery/status.ts
 import type { KubeObject } from '../machinery/types.ts';
 import { admissionRequest, withAdmitted } from './admission/request.ts';
 import { demandAccess } from './authorization.ts';
+import { admitByDefinition } from './custom-resources/definition-admission.ts';
 import { badName, invalidObject, uniqueErrors } from './field-errors.ts';
 import { setManaged, type Track, updateTracker } from './field-tracking.ts';
 import { groupResource } from './kind-table.ts';
@@ -76,7 +77,10 @@ export async function planCreation(
 ): Promise<Plan> {
   const { kind } = target.resolved;
   const wallMs = context.clock.wallMs();
-  const conditions = admitIntoNamespace(context, kind, target.namespace, target.name);
+  const conditions = [
+    ...admitIntoNamespace(context, kind, target.namespace, target.name),
+    ...admitByDefinition(context, kind, target.name),
+  ];
   const request = admissionRequest({ operation: 'CREATE', target, object, options });
   const stamp = (created: KubeObject) => {
     stampNew(created, kind, { uid, wallMs });

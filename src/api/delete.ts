@@ -43,6 +43,7 @@ async function planDeletion(
   const request = admissionRequest({ operation: 'DELETE', target, oldObject: current, options });
   await context.admission.admit(request, context);
   const next = structuredClone(current);
+  if (!current.metadata.deletionTimestamp) kind.prepareDelete?.(next, { nowMs: context.clock.wallMs() });
   setFinalizers(next, options.propagationPolicy ?? defaultPolicy(kind));
   setDeletion(next, kind, options.gracePeriodSeconds, context.clock.wallMs());
   return withAdmitted(finished(context, kind, next) ?? { next }, request);

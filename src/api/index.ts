@@ -5,6 +5,8 @@ import { AdmissionChain, standardPlugins } from './admission/index.ts';
 import { Aggregator } from './aggregation/aggregator.ts';
 import { Authenticator, systemUser } from './authentication.ts';
 import { bootstrapCluster } from './bootstrap.ts';
+import { webhookConversion } from './custom-resources/conversion.ts';
+import { DefinedKinds } from './custom-resources/definitions.ts';
 import { Discovery } from './http/discovery.ts';
 import { Exchange } from './http/exchange.ts';
 import { FixedPaths } from './http/fixed-paths.ts';
@@ -42,6 +44,8 @@ export function createApi(options: ApiOptions): Api {
   const closing = stop.signal;
   const upstreams = new Upstreams({ agents, clock, closing });
   const hooks = createWebhooks({ store, clock, random, logger, upstreams, authorizer });
+  const conversion = options.conversion ?? webhookConversion(hooks.convert);
+  const defined = new DefinedKinds({ store: store.local, table, logger, conversion });
   const admission = new AdmissionChain(standardPlugins(hooks));
   const registry = new Registry({ store, table, clock, random, nodeHealth, growthRefusal, claims, access, tokens, admission });
   const resources = new ResourceHandler({ registry, agents, upstreams, logger, closing });
@@ -50,7 +54,18 @@ export function createApi(options: ApiOptions): Api {
     logger: logger.child({ part: 'aggregator' }),
   });
   const fixed = new FixedPaths({ store, table, discovery: new Discovery(table, aggregator), keys, aggregator });
-  const handler = new RequestHandler({ table, authorizer, resources, fixed, aggregator, upstreams, clock, logger, closing });
+  const handler = new RequestHandler({
+    table,
+    store,
+    authorizer,
+    resources,
+    fixed,
+    aggregator,
+    upstreams,
+    clock,
+    logger,
+    closing,
+  });
   const authenticator = new Authenticator(tokens);
   const upgrades = { handler, registry, agents, upstreams, aggregator, logger, closing };
   const listeners = new Listeners({
@@ -64,6 +79,7 @@ export function createApi(options: ApiOptions): Api {
   const client = (user = systemUser) => new LocalClient(registry, authorizer, user);
   return {
     client,
+    kinds: () => table.kinds,
     listen: (listen) => listeners.listenTls(listen),
     listenSocket: (path, user) => listeners.listenSocket(path, user),
     listenMembers: (path) => listeners.listenMembers(path),
@@ -77,6 +93,7 @@ export function createApi(options: ApiOptions): Api {
       stop.abort(serviceUnavailable('the server is shutting down'));
       await listeners.close();
       roles.close();
+      defined.close();
       references.close();
       hooks.close();
       aggregator.close();

@@ -46,13 +46,13 @@ export class LocalClient implements Client {
     name: string,
     options: { namespace?: string; signal?: AbortSignal } = {},
   ): Promise<T> {
-    const target = this.#named(resource, 'get', name, options);
+    const target = await this.#named(resource, 'get', name, options);
     const { object } = await this.#registry.get(target);
     return object as T;
   }
 
   async list<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Promise<List<T>> {
-    const target = this.#collection(resource, 'list', options);
+    const target = await this.#collection(resource, 'list', options);
     const { labelSelector, fieldSelector, resourceVersion } = options;
     const { entries, revision } = await this.#registry.list(target, { labelSelector, fieldSelector, resourceVersion });
     const items = entries.map((entry) => fromStorage(target.resolved, entry.object) as T);
@@ -62,7 +62,7 @@ export class LocalClient implements Client {
   async *watch<T extends KubeObject>(resource: Resource<T>, options: WatchOptions): AsyncIterable<WatchEvent<T>> {
     const { signal } = options;
     signal.throwIfAborted();
-    const target = this.#collection(resource, 'watch', options);
+    const target = await this.#collection(resource, 'watch', options);
     const prepared = await this.#registry.watch(target, options);
     const queue = new BoundedQueue<ObjectNotice | BookmarkNotice>(watchEventsMax);
     let ended: { error: StatusError | undefined } | undefined;
@@ -106,16 +106,16 @@ export class LocalClient implements Client {
     const body = copyOf(object);
     if (options.subresource) {
       const name = options.name ?? (body as Partial<KubeObject>).metadata?.name ?? '';
-      const target = this.#named(resource, 'create', name, options);
+      const target = await this.#named(resource, 'create', name, options);
       return (await this.#registry.createSubresource(target, body, writeOptions(options))).object as T;
     }
-    const target = this.#collection(resource, 'create', options);
+    const target = await this.#collection(resource, 'create', options);
     return (await this.#registry.create(target, body, writeOptions(options))).object as T;
   }
 
   async update<T extends KubeObject>(resource: Resource<T>, object: T, options: ClientWriteOptions = {}): Promise<T> {
     const { name, namespace } = object.metadata;
-    const target = this.#named(resource, 'update', name, { ...options, namespace: options.namespace ?? namespace });
+    const target = await this.#named(resource, 'update', name, { ...options, namespace: options.namespace ?? namespace });
     return (await this.#registry.update(target, copyOf(object), writeOptions(options))).object as T;
   }
 
@@ -126,38 +126,47 @@ export class LocalClient implements Client {
     patch: unknown,
     options: ClientWriteOptions = {},
   ): Promise<T> {
-    const target = this.#named(resource, 'patch', name, options);
+    const target = await this.#named(resource, 'patch', name, options);
     return (await this.#registry.patch(target, { type, body: copyOf(patch) }, writeOptions(options))).object as T;
   }
 
   async delete<T extends KubeObject>(resource: Resource<T>, name: string, options: DeleteOptions = {}): Promise<void> {
     const { namespace, signal, ...deletion } = options;
-    await this.#registry.delete(this.#named(resource, 'delete', name, { namespace, signal }), deletion);
+    const target = await this.#named(resource, 'delete', name, { namespace, signal });
+    await this.#registry.delete(target, deletion);
   }
 
-  #collection(resource: Resource, verb: string, options: { namespace?: string; signal?: AbortSignal }): Target {
-    const target = this.#target(resource, options);
+  async #collection(resource: Resource, verb: string, options: { namespace?: string; signal?: AbortSignal }): Promise<Target> {
+    const target = await this.#target(resource, options);
     this.#authorize(resource, verb, target, {});
     if (verb === 'create' && target.resolved.kind.namespaced && !target.namespace) throw methodNotAllowed();
     return target;
   }
 
-  #named(
+  async #named(
     resource: Resource,
     verb: string,
     name: string,
     options: { namespace?: string; subresource?: string; signal?: AbortSignal },
-  ): NamedTarget {
+  ): Promise<NamedTarget> {
     const { subresource } = options;
-    const target = { ...this.#target(resource, options), name, ...(subresource ? { subresource } : {}) };
+    const target = { ...(await this.#target(resource, options)), name, ...(subresource ? { subresource } : {}) };
     this.#authorize(resource, verb, target, { name, subresource });
     if (target.resolved.kind.namespaced && !target.namespace) throw methodNotAllowed();
     return target;
   }
 
-  #target(resource: Resource, { namespace, signal }: { namespace?: string; signal?: AbortSignal }): Target {
+  async #target(resource: Resource, options: { namespace?: string; signal?: AbortSignal }): Promise<Target> {
+    const { namespace, signal } = options;
     signal?.throwIfAborted();
-    const resolved = this.#registry.context.table.find(resource.group, resource.version, resource.resource);
+    const { table, store } = this.#registry.context;
+    const find = () => table.findStored(resource.group, resource.version, resource.resource);
+    let resolved = find();
+    if (!resolved) {
+      // It may have been defined a moment ago, through another peer.
+      await store.barrier(signal);
+      resolved = find();
+    }
     if (!resolved) throw unknownResource();
     return { resolved, namespace: resolved.kind.namespaced ? namespace : undefined, user: this.#user, signal };
   }

@@ -2,7 +2,7 @@
  * What a caller sent becomes an object of the storage version: identity checked against the URL, fields checked against
  * the schema, null and unknown members dropped, as a decoder into typed structures would.
  */
-import { checkObject, pruneUnknown, schema } from '../machinery/schemas.ts';
+import { type CheckResult, checkObject, pruneUnknown, schema } from '../machinery/schemas.ts';
 import { badRequest, invalid } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import { apiVersionOf, type ResolvedKind } from './kind-table.ts';
@@ -22,10 +22,13 @@ export function decodeInput(
   if (!isRecord(body)) throw badRequest('the body of the request is not a JSON object');
   const object = body as unknown as KubeObject;
   checkType(resolved, object);
-  dropNulls(body);
+  const { decode } = resolved.version;
+  if (!decode) dropNulls(body);
+  if (decode && object.metadata === null) delete (object as { metadata?: unknown }).metadata;
   if (object.metadata === undefined) object.metadata = { name: '' };
   if (!isRecord(object.metadata)) throw badRequest(`${cannotBeHandled(resolved)}: metadata is not an object`);
-  if (schema(resolved.version.schema)) checkFields(resolved, object, options, origin);
+  if (decode) complain(resolved, decode(object), options, origin);
+  else if (schema(resolved.version.schema)) checkFields(resolved, object, options, origin);
   return toStorage(resolved, object);
 }
 
@@ -49,7 +52,17 @@ function checkFields(
   options: Pick<WriteOptions, 'fieldValidation' | 'warnings'>,
   origin: 'body' | 'patch',
 ): void {
-  const { unknownFields, duplicate = [], errors } = checkObject(object, resolved.version.schema);
+  const result = checkObject(object, resolved.version.schema);
+  complain(resolved, result, options, origin);
+  if (result.unknownFields.length > 0) pruneUnknown(object, resolved.version.schema);
+}
+
+function complain(
+  resolved: ResolvedKind,
+  { unknownFields, duplicate = [], errors }: CheckResult,
+  options: Pick<WriteOptions, 'fieldValidation' | 'warnings'>,
+  origin: 'body' | 'patch',
+): void {
   if (errors.length > 0) throw badRequest(`${cannotBeHandled(resolved)}: ${errors.join(', ')}`);
   const complaints = [
     ...unknownFields.map((field) => `unknown field ${JSON.stringify(field)}`),
@@ -61,7 +74,6 @@ function checkFields(
     throw invalid('', '', '', [{ type: 'Invalid', field: 'patch', value: 'patched object', detail }]);
   }
   if (options.fieldValidation === 'Warn') options.warnings.push(...complaints);
-  if (unknownFields.length > 0) pruneUnknown(object, resolved.version.schema);
 }
 
 function cannotBeHandled({ kind, version }: ResolvedKind): string {

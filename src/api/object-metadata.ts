@@ -72,10 +72,18 @@ export function inheritOwned(next: KubeObject, current: KubeObject): void {
 /** Adds one to the generation when a spec-like field differs. */
 export function countGeneration(next: KubeObject, current: KubeObject, kind: KindDefinition): void {
   if (!hasGeneration(kind)) return;
-  const fields = kind.generationFields ?? ['spec'];
+  const fields = generationFields(kind, next, current);
   const member = (object: KubeObject, field: string) => (object as unknown as Record<string, unknown>)[field];
   const changed = fields.some((field) => !isDeepStrictEqual(withoutUndefined(member(next, field)), member(current, field)));
   if (changed) next.metadata.generation = (current.metadata.generation ?? 0) + 1;
+}
+
+const notCounted = new Set(['apiVersion', 'kind', 'metadata']);
+
+function generationFields({ generationFields = ['spec'], hasStatus }: KindDefinition, ...objects: KubeObject[]): string[] {
+  if (generationFields !== 'all') return generationFields;
+  const names = new Set(objects.flatMap((object) => Object.keys(object)));
+  return [...names].filter((name) => !notCounted.has(name) && !(hasStatus && name === 'status'));
 }
 
 /** Defaults may leave members undefined, which are not stored; compare what would be stored. */

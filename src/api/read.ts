@@ -3,6 +3,7 @@
  * of this peer. Long collections come in pages of one revision.
  */
 import { errorCode } from '../lib/errors.ts';
+import type { KindDefinition } from '../machinery/kind.ts';
 import { badRequest, expired, failure, invalid, notFound, StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { StoreRecord } from '../store/types.ts';
@@ -12,6 +13,7 @@ import { groupResource } from './kind-table.ts';
 import { nodeLease, nodeLeases } from './node-leases.ts';
 import type { NamedTarget, RegistryContext, Target } from './registry-types.ts';
 import { type Selection, selectionOf } from './selection.ts';
+import { needsPreparation, prepareRecords, servedRecord } from './served-records.ts';
 import { keyOf, objectOf, prefixOf, spliceRevision } from './stored-objects.ts';
 
 const notOlderTimeoutMs = 3_000;
@@ -43,8 +45,8 @@ export class Entry {
     this.#object = object;
   }
 
-  static of(record: StoreRecord): Entry {
-    return new Entry(record, undefined);
+  static of(kind: KindDefinition, record: StoreRecord): Entry {
+    return new Entry(servedRecord(kind, record), undefined);
   }
 
   static made(object: KubeObject): Entry {
@@ -72,7 +74,8 @@ export async function getEntry(context: RegistryContext, target: NamedTarget, re
   if (lease) return Entry.made(lease);
   const record = context.store.get(keyOf(kind, target.namespace, target.name));
   if (!record) throw notFound(groupResource(kind), target.name);
-  return Entry.of(record);
+  await prepareRecords(kind, [record], target.signal);
+  return Entry.of(kind, record);
 }
 
 export async function listEntries(context: RegistryContext, target: Target, request: ListRequest): Promise<ListAnswer> {
@@ -92,6 +95,11 @@ export async function listEntries(context: RegistryContext, target: Target, requ
   const whole = nodeLeases(context, kind, target.namespace).length > 0;
   const page = { prefix, revision, limit: whole ? 0 : (request.limit ?? 0), startAfter: token?.startAfter };
   try {
+    if (needsPreparation(kind)) {
+      const { records, revision: shown } = context.store.list(prefix, { revision });
+      await prepareRecords(kind, records, target.signal);
+      page.revision = token || revision !== undefined ? revision : shown;
+    }
     return collect(context, target, selection, page);
   } catch (error) {
     if (errorCode(error) === 'FutureRevision') throw tooLarge(revision ?? 0, context.store.revision);
@@ -118,8 +126,9 @@ function collect(context: RegistryContext, target: Target, selection: Selection,
     const part = store.list(page.prefix, { startAfter, limit: pageRecords, revision });
     revision = part.revision;
     for (const [index, record] of part.records.entries()) {
-      if (!selection.matches(objectOf(record))) continue;
-      entries.push(Entry.of(record));
+      const entry = Entry.of(target.resolved.kind, record);
+      if (!selection.matches(entry.object)) continue;
+      entries.push(entry);
       const last = index === part.records.length - 1 && part.remaining === 0;
       if (entries.length === page.limit && !last) {
         return { entries, revision, continue: encodeContinue({ revision, startAfter: record.key }) };
@@ -136,7 +145,7 @@ function collectOnce(context: RegistryContext, target: Target, selection: Select
   if (selection.name !== undefined && target.namespace !== undefined && page.revision === undefined) {
     const record = store.get(keyOf(kind, target.namespace, selection.name));
     const made = nodeLease(context, kind, target.namespace, selection.name);
-    const entry = made ? Entry.made(made) : record && Entry.of(record);
+    const entry = made ? Entry.made(made) : record && Entry.of(kind, record);
     return { entries: entry && selection.matches(entry.object) ? [entry] : [], revision: store.revision };
   }
   const limit = page.limit || undefined;
@@ -145,7 +154,8 @@ function collectOnce(context: RegistryContext, target: Target, selection: Select
     revision: page.revision,
     ...(selection.everything && limit ? { limit } : {}),
   });
-  const chosen = selection.everything ? records : records.filter((record) => selection.matches(objectOf(record)));
+  const found = records.map((record) => Entry.of(kind, record));
+  const chosen = selection.everything ? found : found.filter((entry) => selection.matches(entry.object));
   const entries = withLeases(context, target, selection, chosen);
   const last = records.at(-1);
   if (remaining === 0 || !last) return { entries, revision };
@@ -153,12 +163,15 @@ function collectOnce(context: RegistryContext, target: Target, selection: Select
 }
 
 /** Stored leases and those of the nodes, by name; the nodes' win. */
-function withLeases(context: RegistryContext, target: Target, selection: Selection, records: StoreRecord[]): Entry[] {
+function withLeases(context: RegistryContext, target: Target, selection: Selection, entries: Entry[]): Entry[] {
   const leases = nodeLeases(context, target.resolved.kind, target.namespace).filter((lease) => selection.matches(lease));
-  if (leases.length === 0) return records.map((record) => Entry.of(record));
-  const byKey = new Map(records.map((record) => [record.key, Entry.of(record)]));
+  if (leases.length === 0) return entries;
+  const { kind } = target.resolved;
+  const byKey = new Map(
+    entries.map((entry) => [keyOf(kind, entry.object.metadata.namespace, entry.object.metadata.name), entry]),
+  );
   for (const lease of leases) {
-    byKey.set(keyOf(target.resolved.kind, lease.metadata.namespace, lease.metadata.name), Entry.made(lease));
+    byKey.set(keyOf(kind, lease.metadata.namespace, lease.metadata.name), Entry.made(lease));
   }
   return [...byKey].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
 }

@@ -11,6 +11,7 @@ import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Pod } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
 import type { FrontProxyFiles } from './aggregation/extension-servers.ts';
+import type { ConversionClient } from './custom-resources/conversion.ts';
 
 /** Who makes a request: by a client certificate (CN is the name, each O a group), a service account's token, or neither. */
 export interface User {
@@ -41,6 +42,8 @@ export interface ApiOptions {
   serviceCidr: string;
   /** Inclusive. */
   nodePortRange: { from: number; to: number };
+  /** Converts custom resources between versions. Left out: the webhooks of their definitions are called. */
+  conversion?: ConversionClient;
   /** Left out: extension API servers are asked without a certificate. */
   frontProxy?: FrontProxyFiles;
 }
@@ -55,6 +58,8 @@ export interface TlsFiles {
 export interface Api {
   /** Acts as `user`; default is the system itself (group system:masters). */
   client(user?: User): Client;
+  /** All kinds that are served now; those that users define come and go. */
+  kinds(): readonly KindDefinition[];
   /** HTTPS, HTTP/2 and 1.1. Gives the port. */
   listen(options: { host: string; port: number; tls: TlsFiles }): Promise<number>;
   /** Plain HTTP/1.1 on a Unix socket (mode 0600); every request is by `user`. */

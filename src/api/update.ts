@@ -101,7 +101,7 @@ async function planMain(
   const claims = isServiceKind(kind) ? context.claims.claim(next, current) : undefined;
   countGeneration(next, current, kind);
   const errors = uniqueErrors(
-    kind.validate(next),
+    kind.validate(next, current),
     validateMetadataUpdate(next.metadata, current.metadata),
     kind.validateUpdate?.(next, current) ?? [],
   );

@@ -3,15 +3,19 @@
  * DELETED. Order is the store's; nothing is left out or told twice. The sink is called synchronously and must not block.
  */
 import type { Timer } from '../lib/clock.ts';
-import { errorCode } from '../lib/errors.ts';
-import { expired, invalid, type StatusError } from '../machinery/status.ts';
+import { errorCode, errorMessage } from '../lib/errors.ts';
+import type { KindDefinition } from '../machinery/kind.ts';
+import { expired, internalError, invalid, StatusError } from '../machinery/status.ts';
 import type { StoreEvent, StoreRecord, Watch } from '../store/types.ts';
 import { parseResourceVersion, reach, tooLarge } from './read.ts';
 import type { RegistryContext, Target } from './registry-types.ts';
 import { type Selection, selectionOf } from './selection.ts';
+import { needsPreparation, prepareRecords, servedRecord } from './served-records.ts';
 import { keyOf, objectOf, prefixOf } from './stored-objects.ts';
 
 const bookmarkIntervalMs = 60_000;
+/** Records of one watch that wait for a conversion webhook. */
+const waitingRecordsMax = 50_000;
 /** A watch whose time will be up says so long before where it is, so that its client can go on from there. */
 const bookmarkBeforeEndMs = 2_000;
 
@@ -87,12 +91,19 @@ class WatchSession {
   readonly #selection: Selection;
   readonly #sink: WatchSink;
   readonly #timers: Timer[] = [];
-  #watch: Watch | undefined;
+  readonly #kind: KindDefinition;
+  /** Aborted when the watch ends: work for it is of no use any more. */
+  readonly #over = new AbortController();
+  /** Of a kind whose records a webhook converts: steps that wait for it, in order. */
+  #chain: Promise<void> | undefined;
+  #waiting = 0;
+  readonly #watches: Watch[] = [];
   #endMs = Number.POSITIVE_INFINITY;
   #stopped = false;
 
   constructor(context: RegistryContext, target: Target, selection: Selection, sink: WatchSink) {
     const { kind } = target.resolved;
+    this.#kind = kind;
     this.#context = context;
     this.#prefix = prefixOf(kind, target.namespace);
     this.#onlyKey = selection.name === undefined ? undefined : keyOf(kind, target.namespace, selection.name);
@@ -105,8 +116,8 @@ class WatchSession {
     try {
       let after = from.after ?? store.revision;
       if (from.initial) {
-        after = this.#sendPresent();
-        if (request.sendInitialEvents && request.allowWatchBookmarks) this.#bookmark(after, true);
+        const end = request.sendInitialEvents && request.allowWatchBookmarks;
+        after = this.#sendPresent((revision) => end && this.#bookmark(revision, true));
       }
       if (this.#stopped) return;
       const watch = store.watch(this.#prefix, after, {
@@ -114,7 +125,10 @@ class WatchSession {
         onEnd: (reason) => this.#end(expired(`the watch has ended (${reason}): list again`)),
       });
       if (this.#stopped) watch.cancel();
-      else this.#watch = watch;
+      else {
+        this.#watches.push(watch);
+        this.#followDefinition();
+      }
     } catch (error) {
       this.#end(this.#startError(error, from.after ?? 0));
     }
@@ -128,8 +142,22 @@ class WatchSession {
 
   stop(): void {
     this.#stopped = true;
-    this.#watch?.cancel();
+    this.#over.abort(new Error('the watch is over'));
+    for (const watch of this.#watches) watch.cancel();
     for (const timer of this.#timers) timer.cancel();
+  }
+
+  /** When the definition of the kind changes, or goes, the watch ends: its client asks again, and is served by the new one. */
+  #followDefinition(): void {
+    const { store, table } = this.#context;
+    const { definitionKey, group, plural, versions } = this.#kind;
+    if (definitionKey === undefined) return;
+    const check = () => {
+      if (table.findStored(group, versions[0].name, plural)?.kind !== this.#kind) this.#end(undefined);
+    };
+    // After everybody has heard of it, the table among them.
+    const onEvents = () => queueMicrotask(check);
+    this.#watches.push(store.watch(definitionKey, store.revision, { onEvents, onEnd: () => undefined }));
   }
 
   #startError(error: unknown, wanted: number): StatusError {
@@ -141,21 +169,56 @@ class WatchSession {
     throw error;
   }
 
-  /** Everything that matches now, as ADDED; gives the revision this shows. */
-  #sendPresent(): number {
+  /** Everything that matches now, as ADDED; gives the revision this shows. `then` comes after the last of them. */
+  #sendPresent(then: (revision: number) => void): number {
     const { records, revision } = this.#context.store.list(this.#prefix);
-    for (const record of records) {
-      if (this.#stopped) break;
-      if (this.#matches(record)) this.#send({ type: 'ADDED', record, revision: record.modRevision, event: undefined });
-    }
+    this.#whenReady(records, () => {
+      for (const stored of records) {
+        if (this.#stopped) return;
+        const record = servedRecord(this.#kind, stored);
+        if (this.#matches(record)) this.#send({ type: 'ADDED', record, revision: record.modRevision, event: undefined });
+      }
+      if (!this.#stopped) then(revision);
+    });
     return revision;
   }
 
   #onEvents(events: readonly StoreEvent[]): void {
+    const records = events.flatMap(({ record, previous }) => (previous ? [record, previous] : [record]));
+    this.#whenReady(records, () => this.#tell(events));
+  }
+
+  /** At once; for a kind whose records a webhook converts, when it has done so, one step after the other. */
+  #whenReady(records: readonly StoreRecord[], step: () => void): void {
+    if (!needsPreparation(this.#kind)) {
+      step();
+      return;
+    }
+    this.#waiting += records.length;
+    if (this.#waiting > waitingRecordsMax) {
+      this.#end(expired('the conversion is too slow: list again'));
+      return;
+    }
+    const run = async () => {
+      if (this.#stopped) return;
+      try {
+        await prepareRecords(this.#kind, records, this.#over.signal);
+        this.#waiting -= records.length;
+        if (!this.#stopped) step();
+      } catch (error) {
+        this.#end(error instanceof StatusError ? error : internalError(errorMessage(error)));
+      }
+    };
+    this.#chain = (this.#chain ?? Promise.resolve()).then(run);
+  }
+
+  #tell(events: readonly StoreEvent[]): void {
     for (const event of events) {
       if (this.#stopped) return;
-      const { record, previous, revision } = event;
-      if (this.#onlyKey !== undefined && record.key !== this.#onlyKey) continue;
+      const { revision } = event;
+      if (this.#onlyKey !== undefined && event.record.key !== this.#onlyKey) continue;
+      const record = servedRecord(this.#kind, event.record);
+      const previous = event.previous && servedRecord(this.#kind, event.previous);
       if (event.type === 'delete') {
         if (this.#matches(record)) this.#send({ type: 'DELETED', record, revision, event });
         continue;
@@ -181,7 +244,8 @@ class WatchSession {
   #scheduleBookmark(): void {
     const beforeEndMs = this.#endMs - bookmarkBeforeEndMs - this.#context.clock.monotonicMs();
     this.#timer(beforeEndMs > 0 ? Math.min(bookmarkIntervalMs, beforeEndMs) : bookmarkIntervalMs, () => {
-      this.#bookmark(this.#context.store.revision, false);
+      const { revision } = this.#context.store;
+      this.#whenReady([], () => this.#bookmark(revision, false));
       if (!this.#stopped) this.#scheduleBookmark();
     });
   }

@@ -9,6 +9,7 @@ import type { Condition, Operation, StoreRecord } from '../store/types.ts';
 import { admitGrowth } from './growth.ts';
 import { groupResource } from './kind-table.ts';
 import type { NamedTarget, RegistryContext } from './registry-types.ts';
+import { prepareRecords, servedRecord, storedObject } from './served-records.ts';
 import type { Charge } from './shared-writes.ts';
 import { encodeObject, keyOf, objectOf, parseValue } from './stored-objects.ts';
 
@@ -53,7 +54,9 @@ export async function writeLoop(
   };
   if (dryRun || context.admission.needsRecent(target)) await refresh();
   for (let count = 0; count < attemptsMax; count++) {
-    const record = store.get(key);
+    const held = store.get(key);
+    if (held) await prepareRecords(kind, [held], target.signal);
+    const record = held && servedRecord(kind, held);
     let plan: Plan;
     try {
       plan = await attempt(record);
@@ -63,7 +66,9 @@ export async function writeLoop(
       continue;
     }
     const value = plan.next ? encodeObject(plan.next) : undefined;
-    const unchanged = record && value && plan.next && sameContent(value, plan.next, record);
+    const own = plan.next && (await storedObject(kind, plan.next, target.signal));
+    const bytes = own === plan.next || !own ? value : encodeObject(own);
+    const unchanged = record && value && plan.next && sameContent(value, plan.next, record) && isStored(held, own, bytes);
     if (unchanged && !recent) {
       await refresh();
       continue;
@@ -74,7 +79,7 @@ export async function writeLoop(
     const transaction = {
       conditions: [{ key, modRevision: record?.modRevision ?? 0 }, ...(plan.conditions ?? [])],
       operations: [
-        value ? ({ type: 'put', key, value } as const) : ({ type: 'delete', key } as const),
+        bytes ? ({ type: 'put', key, value: bytes } as const) : ({ type: 'delete', key } as const),
         ...(plan.operations ?? []),
       ],
     };
@@ -87,8 +92,8 @@ export async function writeLoop(
       continue;
     }
     if (result.ok) {
-      const stored = value && store.get(key);
-      if (stored?.modRevision === result.revision) {
+      const stored = bytes && bytes === value && store.get(key);
+      if (stored && stored.modRevision === result.revision) {
         return { object: objectOf(stored), value: stored.value, revision: result.revision, removed: false };
       }
       return written(value ?? lastValue(record), result.revision, !value);
@@ -105,6 +110,11 @@ function written(value: Uint8Array, revision: number, removed: boolean): Written
 function lastValue(record: StoreRecord | undefined): Uint8Array {
   if (!record) throw new RangeError('a plan removes what does not exist');
   return record.value;
+}
+
+/** Served as it is to be, an object may still be stored in an old form: then writing it again renews that. */
+function isStored(held: StoreRecord | undefined, own: KubeObject | undefined, bytes: Buffer | undefined): boolean {
+  return held !== undefined && own !== undefined && bytes !== undefined && sameContent(bytes, own, held);
 }
 
 /** Equal but for the order of members: writing it would change nothing. The same content has the same bytes in some order. */

@@ -4,6 +4,7 @@
  */
 import { clusterRoleAggregationController } from './clusterrole-aggregation/index.ts';
 import { ControllerContext, type StartControllersOptions } from './context.ts';
+import { customResourceDefinitionController } from './custom-resource-definition/index.ts';
 import { deploymentController } from './deployment/index.ts';
 import { endpointsController } from './endpoints/index.ts';
 import { endpointSliceController } from './endpointslice/index.ts';
@@ -37,6 +38,7 @@ const all = [
   serviceAccountTokenController,
   rootCaPublisher,
   clusterRoleAggregationController,
+  customResourceDefinitionController,
   garbageCollector,
   podGcController,
   resourceQuotaController,

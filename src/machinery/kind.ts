@@ -22,6 +22,24 @@ export interface KindVersion {
   fromStorage?(object: KubeObject): KubeObject;
   /** Sent as a Warning header with every request, for example `extensions/v1beta1 Deployment is deprecated; use apps/v1`. */
   deprecation?: string;
+  /** False: objects may be stored in this version, but no client sees it. */
+  served?: boolean;
+  /** The schema itself, as OpenAPI v3, for kinds whose schema is not generated. */
+  openApi?: object;
+  /** Reads what a caller sent, for kinds whose schema is not generated. It removes unknown fields, in place, and says which. */
+  decode?(object: KubeObject): { unknownFields: string[]; errors: string[] };
+}
+
+/** How stored objects become what is served, for kinds whose versions and schemas change while objects are stored. */
+export interface StoredForm {
+  /** The apiVersion of what is written to the store. Older objects may be stored under another one. */
+  storedAs: string;
+  /** The apiVersion of what is served. */
+  servedAs: string;
+  /** Objects of one other version as `apiVersion`, in order. Left out: versions differ by nothing but their name. */
+  convert?(objects: KubeObject[], apiVersion: string, signal?: AbortSignal): Promise<KubeObject[]>;
+  /** An object of the served version with what its schema now says. The same object when nothing is to be done; never changes it. */
+  complete(object: KubeObject): KubeObject;
 }
 
 /** One column of `kubectl get`. */
@@ -80,14 +98,22 @@ export interface KindDefinition<T extends KubeObject = KubeObject> {
   scale?: ScaleMapping<T>;
   /** A PUT to a name that does not exist creates it. */
   createOnUpdate?: boolean;
-  /** The spec-like fields whose change increases metadata.generation. Left out: ['spec']; [] for kinds without generation. */
-  generationFields?: string[];
+  /**
+   * The spec-like fields whose change increases metadata.generation. Left out: ['spec']; [] for kinds without generation; 'all' for
+   * everything but metadata and a status of its own.
+   */
+  generationFields?: string[] | 'all';
+  /** Left out: objects are stored as they are served. */
+  storedForm?: StoredForm;
+  /** For kinds that are defined by an object in the store: its key. */
+  definitionKey?: string;
 
   /** Fills in defaults, in place. Runs on every create and update, must be idempotent. */
   setDefaults(object: T): void;
   /** Last changes before validation, in place: drop what the caller may not set. `previous` is missing on create. */
   prepare?(next: T, previous: T | undefined, context: WriteContext): void;
-  validate(object: T): FieldError[];
+  /** `previous` is there on updates, for kinds that do not complain again about what they let pass before. */
+  validate(object: T, previous?: T): FieldError[];
   /** What an object may not have from the start. Runs after `validate`. */
   validateCreate?(object: T): FieldError[];
   /** What may not change. Runs after `validate`. */
@@ -96,6 +122,9 @@ export interface KindDefinition<T extends KubeObject = KubeObject> {
   prepareStatus?(next: T, previous: T, context: StatusWriteContext): void;
   /** Runs on `/status` writes. */
   validateStatusUpdate?(next: T, previous: T): FieldError[];
+
+  /** Marks an object that is asked to go, in place; not called when that was done before. */
+  prepareDelete?(object: T, context: { nowMs: number }): void;
 
   /** Seconds of grace when this object is deleted; 0 or missing: deleted at once. `requested` comes from the caller. */
   gracePeriodSeconds?(object: T, requested: number | undefined): number;

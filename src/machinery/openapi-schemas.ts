@@ -75,6 +75,8 @@ export interface GroupVersionKind {
 export class Components {
   readonly schemas: Record<string, Json> = {};
   readonly #kinds: Map<string, GroupVersionKind[]>;
+  /** Component names of schemas that are not generated. */
+  readonly #defined = new Map<string, string>();
 
   /** `kinds` by schema name: what a type is called in the API. */
   constructor(kinds: Map<string, GroupVersionKind[]>) {
@@ -83,6 +85,8 @@ export class Components {
 
   /** A reference to the type, which is then part of the document. Any object when the type is not built in. */
   use(schemaName: string): Json {
+    const defined = this.#defined.get(schemaName);
+    if (defined) return reference(defined);
     const of = schema(schemaName);
     if (!of) return { type: 'object' };
     const name = componentName(schemaName);
@@ -94,6 +98,37 @@ export class Components {
   add(name: string, of: Json): Json {
     this.schemas[name] ??= of;
     return reference(name);
+  }
+
+  /** A kind that users have described themselves, and its list. `openApi` is its schema, found as `schemaName` from now on. */
+  define(schemaName: string, name: string, openApi: object, gvk: GroupVersionKind): void {
+    const { properties, ...rest } = openApi as { properties?: Json };
+    const metadata = { allOf: [this.use('meta.v1.ObjectMeta')], description: 'Standard metadata of the object.' };
+    const text = (description: string) => ({ type: 'string', description });
+    this.schemas[name] = {
+      ...rest,
+      properties: {
+        ...properties,
+        apiVersion: text('The group and version of the schema of this object.'),
+        kind: text('What this object is.'),
+        metadata,
+      },
+      'x-kubernetes-group-version-kind': [gvk],
+    };
+    this.schemas[`${name}List`] = {
+      type: 'object',
+      description: `A list of ${gvk.kind}.`,
+      required: ['items'],
+      properties: {
+        apiVersion: text('The group and version of the schema of this object.'),
+        items: { type: 'array', items: reference(name), description: 'The objects.' },
+        kind: text('What this object is.'),
+        metadata: { allOf: [this.use('meta.v1.ListMeta')], description: 'Standard metadata of the list.' },
+      },
+      'x-kubernetes-group-version-kind': [{ ...gvk, kind: `${gvk.kind}List` }],
+    };
+    this.#defined.set(schemaName, name);
+    this.#defined.set(`${schemaName}List`, `${name}List`);
   }
 
   #define(name: string, schemaName: string): void {

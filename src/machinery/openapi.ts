@@ -15,6 +15,7 @@ function groupVersions(kinds: KindDefinition[]): Map<string, KindDefinition[]> {
   const found = new Map<string, KindDefinition[]>();
   for (const kind of kinds) {
     for (const version of kind.versions) {
+      if (version.served === false) continue;
       const groupVersion = pathOf(kind, version);
       found.set(groupVersion, [...(found.get(groupVersion) ?? []), kind]);
     }
@@ -25,7 +26,7 @@ function groupVersions(kinds: KindDefinition[]): Map<string, KindDefinition[]> {
 /** Changes when the document would: with the types and with what the kinds declare. */
 function documentHash(groupVersion: string, kinds: KindDefinition[], types: Buffer): string {
   const declared = kinds.map(({ group, kind, plural, namespaced, versions, verbs, hasStatus, scale, ...more }) => [
-    [group, kind, plural, namespaced, versions.map((version) => [version.group, version.name, version.schema])],
+    [group, kind, plural, namespaced, versions.map((version) => [version.group, version.name, version.schema, version.openApi])],
     [verbs, hasStatus, more.subresources, more.statusSubresources, scale !== undefined],
   ]);
   const hash = createHash('sha256')
@@ -72,6 +73,11 @@ function kindsOfSchemas(groupVersion: string, kinds: KindDefinition[]): Map<stri
   return found;
 }
 
+/** `stable.example.com`, `v1`, `CronTab` → `com.example.stable.v1.CronTab`. */
+function customComponentName({ group, version, kind }: GroupVersionKind): string {
+  return [...group.split('.').reverse(), version, kind].join('.');
+}
+
 /** `apps/v1` → `AppsV1`, `v1` → `CoreV1`. */
 function idPrefix(groupVersion: string): string {
   const [group, version] = groupVersion.includes('/') ? (groupVersion.split('/') as [string, string]) : ['core', groupVersion];
@@ -90,6 +96,7 @@ export function openApiV3Document(groupVersion: string, kinds: KindDefinition[])
   for (const kind of members) {
     const version = kind.versions.find((candidate) => groupVersion === pathOf(kind, candidate))!;
     const gvk = { group: groupOf(kind, version), kind: kind.kind, version: version.name };
+    if (version.openApi) components.define(version.schema, customComponentName(gvk), version.openApi, gvk);
     Object.assign(paths, kindPaths({ components, gvk, prefix: idPrefix(groupVersion), kind, version }));
   }
   return {

@@ -1,4 +1,5 @@
 /** The resources that our own code talks to through the Client, each with the type of its objects. */
+import { type CustomResourceDefinition, definitionGroup, storageVersionOf } from './custom/definition.ts';
 import type * as k from './kind-types.ts';
 import type * as t from './types.ts';
 
@@ -41,7 +42,22 @@ export const roleBindings = resource<t.RoleBinding>(rbacGroup, 'RoleBinding', 'r
 export const clusterRoles = resource<t.ClusterRole>(rbacGroup, 'ClusterRole', 'clusterroles', false);
 export const clusterRoleBindings = resource<t.ClusterRoleBinding>(rbacGroup, 'ClusterRoleBinding', 'clusterrolebindings', false);
 
+export const customResourceDefinitions = resource<CustomResourceDefinition>(
+  definitionGroup,
+  'CustomResourceDefinition',
+  'customresourcedefinitions',
+  false,
+);
+
 /** `apps/v1`, or `v1` for the core group. */
 export function apiVersionOf(of: { group: string; version: string }): string {
   return of.group ? `${of.group}/${of.version}` : of.version;
+}
+
+/** The objects that a definition stands for, in the version in which they are stored. */
+export function definedResource(definition: CustomResourceDefinition): Resource {
+  const { spec } = definition;
+  const version = storageVersionOf(definition)?.name ?? '';
+  const { kind, plural } = spec.names;
+  return { group: spec.group, version, resource: plural, kind, namespaced: spec.scope === 'Namespaced' };
 }

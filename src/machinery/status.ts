@@ -157,7 +157,10 @@ const heading: Record<FieldError['type'], string> = {
 /** The text of a field error without its path, for example `Invalid value: "A": must be lower case`. */
 export function fieldErrorBody(error: FieldError): string {
   const withoutValue =
-    error.type === 'Required' || error.type === 'Forbidden' || error.type === 'TooLong' || error.type === 'TooMany';
+    error.type === 'Required' ||
+    error.type === 'Forbidden' ||
+    error.type === 'TooLong' ||
+    (error.type === 'TooMany' && error.value === undefined);
   const head = withoutValue ? heading[error.type] : `${heading[error.type]}: ${JSON.stringify(error.value ?? null)}`;
   return error.detail ? `${head}: ${error.detail}` : head;
 }

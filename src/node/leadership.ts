@@ -22,6 +22,14 @@ function resourceOf({ group, kind, plural, namespaced, versions }: KindDefinitio
   return { group, version: versions[0].name, resource: plural, kind, namespaced };
 }
 
+/** What can be listed, each resource once. */
+function listed(all: readonly KindDefinition[]): Resource[] {
+  return all
+    .filter(({ verbs }) => !verbs || verbs.includes('watch'))
+    .filter(({ storedForm }) => !storedForm || storedForm.storedAs === storedForm.servedAs)
+    .map(resourceOf);
+}
+
 export interface LeadershipOptions {
   api: Api;
   store: ClusterStore;
@@ -81,12 +89,14 @@ export class Leadership {
           const { apiAddress, apiPort } = decodeRecord<MemberRecord>(record.value);
           return { ip: apiAddress, port: apiPort };
         });
-      const resources = kinds.filter(({ verbs }) => !verbs || verbs.includes('watch')).map(resourceOf);
       const options = {
         apiAddresses,
         rootCertificate,
-        namespacedResources: resources.filter((resource) => resource.namespaced),
-        ownableResources: resources,
+        /** With the kinds that users define, as they are at the moment. */
+        get namespacedResources() {
+          return listed(api.kinds()).filter((resource) => resource.namespaced);
+        },
+        ownableResources: listed(kinds),
       };
       const common = { client, clock, random };
       await Promise.all([

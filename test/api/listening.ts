@@ -26,7 +26,7 @@ export interface Ask {
   body?: string | Buffer;
 }
 
-export async function listeningApi(options: Partial<Pick<ApiOptions, 'agents' | 'frontProxy'>> = {}) {
+export async function listeningApi(options: Partial<Pick<ApiOptions, 'agents' | 'frontProxy' | 'conversion'>> = {}) {
   const store = await MemoryCluster.open();
   const api = createApi({
     store,

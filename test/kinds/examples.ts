@@ -67,6 +67,17 @@ export const examples: Record<string, Example> = {
   ClusterRoleBinding: {
     fields: { roleRef: { kind: 'ClusterRole', name: 'view' }, subjects: [{ apiGroup: rbac, kind: 'Group', name: 'team' }] },
   },
+  CustomResourceDefinition: {
+    name: 'wheels.example.com',
+    fields: {
+      spec: {
+        group: 'example.com',
+        scope: 'Namespaced',
+        names: { plural: 'wheels', kind: 'Wheel' },
+        versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { type: 'object' } } }],
+      },
+    },
+  },
   CSIDriver: { name: 'driver.example.com', fields: { spec: {} } },
   CSINode: { fields: { spec: { drivers: [{ name: 'driver.example.com', nodeID: 'one' }] } } },
   CSIStorageCapacity: { fields: { storageClassName: 'fast', capacity: '1024Mi' } },

@@ -142,6 +142,13 @@ export const expected: Record<string, Expected> = {
     },
     row: ['driver.example.com', true, false, false, '<unset>', false, 'Persistent', '90s'],
   },
+  CustomResourceDefinition: {
+    stored: {
+      spec: { names: { singular: 'wheel', listKind: 'WheelList' }, conversion: { strategy: 'None' } },
+      status: { conditions: [], acceptedNames: { plural: '', kind: '' }, storedVersions: ['v1'] },
+    },
+    row: ['a', '2030-01-01T00:00:00Z'],
+  },
   CSINode: { stored: {}, row: ['a', 1, '90s'] },
   CSIStorageCapacity: { stored: { capacity: '1Gi' }, row: ['a', 'fast', '1Gi'] },
   VolumeAttachment: { stored: { status: { attached: false } }, row: ['a', 'driver.example.com', 'data', 'one', false, '90s'] },

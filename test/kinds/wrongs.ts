@@ -159,5 +159,17 @@ export const wrongs: [kind: string, fields: Record<string, unknown>, message: st
     { spec: { policyName: 'a' } },
     'spec.validationActions: Required value: at least one validation action is required',
   ],
+  [
+    'CustomResourceDefinition',
+    {
+      spec: {
+        group: 'example.com',
+        scope: 'Namespaced',
+        names: { plural: 'wheels', kind: 'Wheel' },
+        versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: { properties: { a: {} } } } }],
+      },
+    },
+    '[spec.validation.openAPIV3Schema.properties[a].type: Required value: must not be empty for specified object fields, spec.validation.openAPIV3Schema.type: Required value: must not be empty at the root]',
+  ],
   ['PodPreset', { spec: {} }, 'spec.volumes, env, envFrom, volumeMounts: Required value: must specify at least one'],
 ];

@@ -32,8 +32,9 @@ export class FixedPaths {
   readonly #discovery: Discovery;
   readonly #keys: SigningKeys;
   readonly #aggregator: Aggregator;
-  /** Encoded documents by group version: they are large and never change. */
+  /** Encoded documents by group version, large; of one generation of the table. */
   readonly #documents = new Map<string, { bytes: Buffer; etag: string }>();
+  #generation = -1;
 
   constructor(options: {
     store: ClusterStore;
@@ -52,6 +53,8 @@ export class FixedPaths {
   /** False when there is nothing at this path. */
   async serve(exchange: Exchange): Promise<boolean> {
     const path = exchange.path.length > 1 ? exchange.path.replace(/\/+$/, '') : exchange.path;
+    // Kinds may have been defined through another peer. Without a quorum this peer tells what it knows.
+    if (path.startsWith('/apis') || path.startsWith('/openapi')) await this.#quorumFailure(exchange.signal);
     if (path === '/apis' || path === '/openapi/v3') await this.#aggregator.discovery.refresh();
     const discovered = this.#discovery.find(path, exchange);
     if (discovered) {
@@ -146,6 +149,10 @@ export class FixedPaths {
         versions.some((version) => path === (group === '' ? `api/${version}` : `apis/${group}/${version}`)),
       );
     if (!known) return false;
+    if (this.#generation !== this.#table.generation) {
+      this.#generation = this.#table.generation;
+      this.#documents.clear();
+    }
     let document = this.#documents.get(groupVersion);
     if (!document) {
       const bytes = Buffer.from(JSON.stringify(openApiV3Document(groupVersion, [...this.#table.kinds])));

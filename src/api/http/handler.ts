@@ -8,6 +8,7 @@ import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { parseFieldSelector } from '../../machinery/selectors.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
+import type { ClusterStore } from '../../store/types.ts';
 import type { Aggregator } from '../aggregation/aggregator.ts';
 import { type Authorizer, demandAccess, pathDenied } from '../authorization.ts';
 import { impersonated, impersonates } from '../impersonation.ts';
@@ -29,6 +30,7 @@ const requestTimeoutMs = 60_000;
 
 export interface HandlerOptions {
   table: KindTable;
+  store: ClusterStore;
   authorizer: Authorizer;
   resources: ResourceHandler;
   fixed: FixedPaths;
@@ -96,8 +98,9 @@ export class RequestHandler {
   }
 
   /** The resource that a request names. Undefined for other paths. StatusError 403 when the user may not do it. */
-  authorize({ method, path, query }: RequestLine, user: User): AuthorizedRoute | undefined {
-    const { table, authorizer } = this.#options;
+  async authorize(line: RequestLine, user: User, signal: AbortSignal): Promise<AuthorizedRoute | undefined> {
+    const { method, path, query } = line;
+    const { table, authorizer, store } = this.#options;
     const route = parseResourcePath(path, table);
     if (!route) return undefined;
     const verb = verbOf(method, route, { watch: isTrue(query.get('watch')) });
@@ -106,13 +109,16 @@ export class RequestHandler {
     const name = route.name ?? onlyName(query);
     const attributes = { user, verb, group, resource, subresource, namespace, name };
     demandAccess(authorizer, attributes);
-    return { route, verb };
+    if (route.resolved || group === '') return { route, verb };
+    // Its kind may have been defined a moment ago, through another peer.
+    await store.barrier(signal);
+    return { route: parseResourcePath(path, table) ?? route, verb };
   }
 
   async #serve(exchange: Exchange, user: User, signal: AbortSignal, untimed: () => void): Promise<void> {
     const { authorizer, resources, fixed, aggregator, upstreams, clock } = this.#options;
     const startMs = clock.monotonicMs();
-    const asked = this.authorize(exchange, user);
+    const asked = await this.authorize(exchange, user, signal);
     if (!asked) {
       const attributes = { user, verb: exchange.method.toLowerCase(), path: exchange.path };
       if (!authorizer.decidePath(attributes).allowed) throw pathDenied(attributes);

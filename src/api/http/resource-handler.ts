@@ -126,7 +126,7 @@ export class ResourceHandler {
     }
     const options = writeOptions(exchange);
     if (verb === 'patch') {
-      const patch = await patchOf(exchange);
+      const patch = await patchOf(exchange, target);
       return this.#sendOutcome(request, target, options, await this.#registry.patch(target, patch, options));
     }
     const body = await bodyOf(exchange);
@@ -229,10 +229,17 @@ async function bodyOf(exchange: Exchange): Promise<unknown> {
   return decodeBody(await readBody(exchange), exchange.header('content-type'));
 }
 
-async function patchOf(exchange: Exchange): Promise<{ type: PatchType; body: unknown }> {
+async function patchOf(exchange: Exchange, { resolved }: Target): Promise<{ type: PatchType; body: unknown }> {
   const contentType = mediaType(exchange.header('content-type'));
-  const type = patchTypes[contentType];
-  if (!type) throw unsupportedMediaType(contentType, Object.keys(patchTypes));
+  // How the lists of a custom resource merge is known to apply only.
+  const offered = Object.entries(patchTypes).filter(([, one]) => one !== 'strategic' || !resolved.version.openApi);
+  const type = offered.find(([name]) => name === contentType)?.[1];
+  if (!type) {
+    throw unsupportedMediaType(
+      contentType,
+      offered.map(([name]) => name),
+    );
+  }
   const bytes = await readBody(exchange);
   return { type, body: type === 'apply' ? parseYamlBody(bytes) : parseJson(bytes) };
 }

@@ -46,7 +46,7 @@ export async function handleUpgrade(
   let stream: PodStreamRequest;
   try {
     const user = await handler.identify(request, authenticate, signal);
-    const asked = handler.authorize(line, user);
+    const asked = await handler.authorize(line, user, signal);
     const forwarding = await forwardingOf(options, request, { line, user, signal, asked });
     if (forwarding) return await forwardUpgrade(options.upstreams, upgrade, forwarding, signal);
     const target = await streamTarget(options, line, { user, signal, asked });

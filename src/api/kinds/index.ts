@@ -8,6 +8,7 @@ import { configMapKind } from './config-map.ts';
 import { controllerRevisionKind } from './controller-revision.ts';
 import { cronJobKind } from './cron-job.ts';
 import { csiDriverKind, csiNodeKind, csiStorageCapacityKind } from './csi.ts';
+import { customResourceDefinitionKind } from './custom-resource-definition.ts';
 import { daemonSetKind } from './daemon-set.ts';
 import { deploymentKind } from './deployment.ts';
 import { endpointSliceKind } from './endpoint-slice.ts';
@@ -103,5 +104,6 @@ export const kinds: KindDefinition[] = [
   generic(roleBindingKind),
   generic(clusterRoleKind),
   generic(clusterRoleBindingKind),
+  generic(customResourceDefinitionKind),
   ...reviewKinds,
 ];

@@ -155,7 +155,7 @@ function validateSideEffects(value: string | undefined, path: string, versions: 
   return checkOneOf(path, value, allowed);
 }
 
-function validateClient(client: Webhook['clientConfig'] | undefined, path: string): FieldError[] {
+export function validateClient(client: Webhook['clientConfig'] | undefined, path: string): FieldError[] {
   const { url, service } = client ?? {};
   if ((url == null) === (service == null)) return [required(path, 'exactly one of url or service is required')];
   if (service) {

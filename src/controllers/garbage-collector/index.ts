@@ -9,6 +9,7 @@ import { isReason } from '../../machinery/status.ts';
 import type { KubeObject, OwnerReference } from '../../machinery/types.ts';
 import type { Controller, ControllerContext } from '../context.ts';
 import { queueController } from '../queue-controller.ts';
+import { followDefined } from './defined-kinds.ts';
 import { blockers, foreground, isOrphaning, isWaiting, type OwnerState, orphan, planDependent } from './plan.ts';
 
 const workers = 8;
@@ -18,7 +19,7 @@ const neverOwned = new Set(['events', 'leases']);
 /** uids that the server has said are gone. */
 const absentMax = 1_000;
 
-interface Source {
+export interface Source {
   resource: Resource;
   informer: Informer<KubeObject>;
 }
@@ -30,14 +31,23 @@ interface Found {
 
 export function garbageCollector(context: ControllerContext): Controller {
   const { client } = context;
-  const controller = queueController(context, { name: 'garbage-collector', workers, reconcile });
+  const controller = queueController(context, {
+    name: 'garbage-collector',
+    workers,
+    reconcile,
+    start: (signal) => followDefined(context, { follow, reconsider, forget }, signal),
+  });
   const absent = new Set<string>();
-  const sources: Source[] = context.options.ownableResources
-    .filter(({ resource }) => !neverOwned.has(resource))
-    .map((resource) => ({ resource, informer: context.informer(resource) }));
+  /** By group and resource. */
+  const sources = new Map<string, Source>();
   const byKind = new Map<string, Source>();
-  sources.forEach((source, index) => {
+  for (const resource of context.options.ownableResources) {
+    if (!neverOwned.has(resource.resource)) follow({ resource, informer: context.informer(resource) });
+  }
+
+  function follow(source: Source): void {
     const { resource, informer } = source;
+    sources.set(idOf(resource), source);
     // Owners may be named by another version of the group than the one watched.
     byKind.set(`${resource.group}/${resource.kind}`, source);
     informer.addIndex(ownersIndex, ({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid));
@@ -49,22 +59,44 @@ export function garbageCollector(context: ControllerContext): Controller {
         // An owner in the foreground may have waited for this one.
         for (const reference of object.metadata.ownerReferences ?? []) enqueueOwner(object, reference);
       } else if (object.metadata.ownerReferences?.length || isWaiting(object) || isOrphaning(object)) {
-        controller.queue.add(queueKey(index, object));
+        controller.queue.add(queueKey(resource, object));
       }
     });
-  });
+  }
 
-  function queueKey(index: number, object: KubeObject): string {
-    return `${index}|${keyOf(object)}`;
+  /** Objects whose owner is of a kind that is followed only now may have been looked at when nothing was known of it. */
+  function reconsider({ resource: { group, kind } }: Source): void {
+    const owned = ({ metadata }: KubeObject) =>
+      metadata.ownerReferences?.some((reference) => reference.kind === kind && groupOfReference(reference) === group) ?? false;
+    for (const source of sources.values()) {
+      for (const object of source.informer.list()) if (owned(object)) enqueue({ source, object });
+    }
+  }
+
+  /** No more is heard of this kind. `gone`: neither are there any objects of it. */
+  function forget({ resource, informer }: Source, gone: boolean): void {
+    sources.delete(idOf(resource));
+    byKind.delete(`${resource.group}/${resource.kind}`);
+    if (!gone) return;
+    for (const { metadata } of informer.list()) {
+      remember(metadata.uid ?? '');
+      enqueueDependents(metadata.uid);
+    }
+  }
+
+  function queueKey(resource: Resource, object: KubeObject): string {
+    return `${idOf(resource)}|${keyOf(object)}`;
   }
 
   function enqueue({ source, object }: Found): void {
-    controller.queue.add(queueKey(sources.indexOf(source), object));
+    controller.queue.add(queueKey(source.resource, object));
   }
 
   function dependentsOf(uid: string | undefined): Found[] {
     if (!uid) return [];
-    return sources.flatMap((source) => source.informer.byIndex(ownersIndex, uid).map((object) => ({ source, object })));
+    return [...sources.values()].flatMap((source) =>
+      source.informer.byIndex(ownersIndex, uid).map((object) => ({ source, object })),
+    );
   }
 
   function enqueueDependents(uid: string | undefined): void {
@@ -77,13 +109,13 @@ export function garbageCollector(context: ControllerContext): Controller {
     if (source && owner && isWaiting(owner)) enqueue({ source, object: owner });
   }
 
-  function sourceOf({ apiVersion, kind }: OwnerReference): Source | undefined {
-    return byKind.get(`${apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : ''}/${kind}`);
+  function sourceOf(reference: OwnerReference): Source | undefined {
+    return byKind.get(`${groupOfReference(reference)}/${reference.kind}`);
   }
 
   async function reconcile(key: string, signal: AbortSignal): Promise<void> {
     const bar = key.indexOf('|');
-    const source = sources[Number(key.slice(0, bar))];
+    const source = sources.get(key.slice(0, bar));
     const path = key.slice(bar + 1);
     const slash = path.indexOf('/');
     const object = source?.informer.get(slash < 0 ? undefined : path.slice(0, slash), path.slice(slash + 1));
@@ -124,13 +156,13 @@ export function garbageCollector(context: ControllerContext): Controller {
     reference: OwnerReference,
     signal: AbortSignal,
   ): Promise<OwnerState> {
+    if (absent.has(reference.uid)) return 'absent';
     const source = sourceOf(reference);
     // An object of the whole cluster cannot be owned by one of a namespace: the reference is a mistake, not a death sentence.
     if (!source || (source.resource.namespaced && !resource.namespaced)) return 'unknown';
     const namespace = ownerNamespace(source.resource, dependent);
     const seen = source.informer.get(namespace, reference.name);
     if (seen?.metadata.uid === reference.uid) return stateOfOwner(seen);
-    if (absent.has(reference.uid)) return 'absent';
     try {
       const live = await client.get(source.resource, reference.name, { ...(namespace ? { namespace } : {}), signal });
       if (live.metadata.uid === reference.uid) return stateOfOwner(live);
@@ -187,6 +219,14 @@ export function garbageCollector(context: ControllerContext): Controller {
   }
 
   return controller;
+}
+
+function groupOfReference({ apiVersion }: OwnerReference): string {
+  return apiVersion.includes('/') ? apiVersion.slice(0, apiVersion.indexOf('/')) : '';
+}
+
+function idOf({ group, resource }: Resource): string {
+  return `${group}/${resource}`;
 }
 
 function stateOfOwner(owner: KubeObject): OwnerState {
