@@ -60,8 +60,14 @@ export class Lab {
   readonly dir = mkdtempSync(join(tmpdir(), 'ktk-'));
   readonly #kubectls = kubectlFolder();
 
+  /** Says itself what went wrong: the test runner is silent about hooks that fail. */
   async up(peers = 3): Promise<void> {
-    await this.kontiki('dev', 'up', '--peers', String(peers));
+    try {
+      await this.kontiki('dev', 'up', '--peers', String(peers));
+    } catch (error) {
+      console.error(error);
+      throw error;
+    }
   }
 
   async down(): Promise<void> {
