@@ -1,7 +1,8 @@
 /**
  * Which images there are: `records/<hex of the id>.json` for what never changes about one, `configs/<hex>.json` its config as it
- * came, and `references.json` for the names and digests that point to them. All are replaced atomically; a record is written before a name points to it and removed
- * after the last one is gone, so a crash in between leaves an image without a name at worst.
+ * came, and `references.json` for the names and digests that point to them. All are replaced atomically. A record is written
+ * before a name points to it, and names that point to no record are dropped when the store opens: so a crash in between leaves an image
+ * without a name at worst.
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -125,9 +126,10 @@ export class ImageRecords {
     await this.#serially(async () => {
       for (const name of this.referencesOf(id)) delete this.#names.references[name];
       for (const name of this.digestsOf(id)) delete this.#names.digests[name];
-      await this.#writeNames();
+      // First what gives room back: on a full disk nothing could be written before.
       await rm(this.#file(id), { force: true });
       await rm(this.#configFile(id), { force: true });
+      await this.#writeNames();
     });
   }
 
