@@ -121,6 +121,8 @@ function gnuLayer(): Buffer {
 }
 
 const run = { Cmd: ['/bin/sh'], Env: ['A=b'], Labels: { 'kept-though-unused': 'é' } };
+/** With a single layer, where that is enough: each is unpacked by a process of its own. */
+const single = image([odd], run);
 const built = image([layer(entry('base', 'b')), odd, gnuLayer(), layer(entry('base', 'b'))], run);
 
 test('an exported image is the same image, also for skopeo and after a restart', async () => {
@@ -168,14 +170,14 @@ test('the archive holds each layer as it came, and equal images give equal archi
 });
 
 test('by its id an image goes out under all its names', async () => {
-  await importImage(built, ['one:1', 'two:1']);
+  await importImage(single, ['one:1', 'two:1']);
   const another = await openStore('another');
-  const [back] = await another.importArchive(await exportTo('out.tar', built.id), never);
+  const [back] = await another.importArchive(await exportTo('out.tar', single.id), never);
   assert.equal(back?.references.toSorted(), ['docker.io/library/one:1', 'docker.io/library/two:1']);
 });
 
 test('what is not there, or is no longer what it was, is not given out', async () => {
-  await importImage(built, ['demo/odd:1']);
+  await importImage(single, ['demo/odd:1']);
   assert.match(await refusal(exportTo('x', 'demo/odb:1'), 'ImageNotFound'), 'not on this machine; did you mean demo/odd:1?');
   const images = join(folder, 'store/images');
   const oddFolder = join(images, 'layers', sha256(odd));
@@ -193,7 +195,7 @@ test('what is not there, or is no longer what it was, is not given out', async (
 });
 
 test('an image that is being exported is not removed', async () => {
-  await importImage(built, ['demo/odd:1']);
+  await importImage(single, ['demo/odd:1']);
   await store.exportArchive('demo/odd:1', never, async ({ content }) => {
     await store.remove('demo/odd:1').then(
       () => assert.unreachable(),
