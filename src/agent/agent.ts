@@ -10,7 +10,10 @@ import type { Random } from '../lib/random.ts';
 import type { Client } from '../machinery/client.ts';
 import { Informer } from '../machinery/informer.ts';
 import { services as serviceResource } from '../machinery/resources.ts';
+import type { Node } from '../machinery/types.ts';
 import type { Machine } from './host/machine.ts';
+import type { DiskUsage } from './images/garbage.ts';
+import { diskUsage, ImageCollector } from './images/image-collector.ts';
 import { askLease, LeaseWatch } from './lease-watch.ts';
 import { NodeKeeper } from './node-status/node-keeper.ts';
 import { allocatableOf } from './node-status/node-object.ts';
@@ -38,6 +41,8 @@ export interface AgentParts {
   images: ImageStore;
   network: PodNetwork;
   machine: Machine;
+  /** The disk that holds images; left out: the data folder's. */
+  disk?: () => Promise<DiskUsage>;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -108,6 +113,18 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     clock,
     logger,
   });
+  images.setUsers(() => manager.imageUsers());
+  const collector =
+    options.imageGarbage &&
+    new ImageCollector({
+      images,
+      policy: options.imageGarbage,
+      disk: parts.disk ?? (() => diskUsage(options.dataDir)),
+      warn: (reason, message) => parts.events.record(nodeOf(keeper), 'Warning', reason, message),
+      onRemoved: () => keeper.refresh(),
+      clock,
+      logger,
+    });
   const { leaseSocket } = options;
   const lease =
     leaseSocket === undefined
@@ -122,6 +139,7 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
       await manager.start();
       keeper.start();
       lease?.start();
+      collector?.start();
       await server.listen();
       logger.info({ node: options.nodeName, socket: options.agentSocket }, 'agent runs');
     },
@@ -129,10 +147,16 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
       stopping.abort(new Error('the agent stops'));
       await server.close();
       await lease?.stop();
+      await collector?.stop();
       await manager.stop();
       await keeper.stop();
       exits.stop();
       await linked;
     },
   };
+}
+
+/** The Node to tell events of: what a list gives has no kind. */
+function nodeOf({ node: { metadata } }: NodeKeeper): Node {
+  return { apiVersion: 'v1', kind: 'Node', metadata };
 }

@@ -19,6 +19,12 @@ export type AgentErrorCode =
   | 'InvalidImageName'
   /** An archive that holds no image, or a broken one. */
   | 'ImageImport'
+  /** The original of an image cannot be made again. */
+  | 'ImageExport'
+  /** Too few images could go when the disk was full. */
+  | 'ImageCollection'
+  /** Removal of an image that is pinned. */
+  | 'ImagePinned'
   | 'ImageNotFound'
   | 'Network'
   | 'Cgroup'

@@ -3,6 +3,8 @@
  * All paths are below the agent's data folder unless said otherwise.
  */
 import type { PodSpec } from '../machinery/types.ts';
+import type { AgentError } from './errors.ts';
+import type { GarbagePolicy } from './images/garbage.ts';
 
 export interface CommandResult {
   exitCode: number;
@@ -68,6 +70,47 @@ export interface PullCredentials {
   password: string;
 }
 
+/** Somebody who needs images, mounted or not: a pod. */
+export interface ImageUser {
+  /** For messages: `pod default/web`. */
+  name: string;
+  /** Container ids that are its own. */
+  containers: readonly string[];
+  /** References and ids of the images it needs, in any form. */
+  images: readonly string[];
+}
+
+/** What decides over an image's staying. */
+export interface ImageUse {
+  id: string;
+  references: string[];
+  digests: string[];
+  sizeBytes: number;
+  /** Who needs it now: pods, containers, `a pull`. */
+  usedBy: string[];
+  /** One of its names, or its id, is pinned. */
+  pinned: boolean;
+  /** Wall time when a container last needed it; 0: never known. */
+  usedAtMs: number;
+  /** Wall time when it came; 0: from before times were kept. */
+  addedAtMs: number;
+}
+
+export interface ImageRemoval {
+  /** Names that lead nowhere now. */
+  untagged: string[];
+  /** Images that are gone. */
+  deleted: string[];
+  /** Unpacked bytes of the layers that went with them. */
+  freedBytes: number;
+}
+
+export interface ImageExport {
+  sizeBytes: number;
+  /** An OCI archive. Ends with AgentError 'ImageExport' when a layer is not what its digest says. */
+  content: AsyncIterable<Buffer>;
+}
+
 export interface ImageStore {
   list(): Promise<Image[]>;
   /** By reference in any form users write (nginx, nginx:1.25, registry/x@sha256:…) or by id. */
@@ -76,7 +119,28 @@ export interface ImageStore {
   pull(reference: string, credentials: PullCredentials | undefined, signal: AbortSignal): Promise<Image>;
   /** From an OCI or Docker archive (tar, may be gzipped). Gives the images it held. */
   importArchive(file: string, signal: AbortSignal): Promise<Image[]>;
-  remove(reference: string): Promise<void>;
+  /**
+   * Gives `take` the image as an OCI archive with the same id and the same (uncompressed) layers, and keeps it from going
+   * meanwhile. AgentError 'ImageNotFound' | 'ImageExport'.
+   */
+  exportArchive(reference: string, signal: AbortSignal, take: (archive: ImageExport) => Promise<void>): Promise<void>;
+  /**
+   * Takes a name away, with the last one (or by id) the image and the layers that no other needs. What is not there needs no removal.
+   * Never an image in use: AgentError 'ImageInUse'; a pinned one only with `force`: 'ImagePinned'.
+   */
+  remove(reference: string, options?: { force?: boolean }): Promise<ImageRemoval>;
+  /** Removes what nobody uses and is not pinned: images without a tag, with `all` the tagged ones too. */
+  prune(options: { all: boolean }): Promise<ImageRemoval>;
+  /** A pinned name (or id) keeps its image from being collected, pruned and removed. AgentError 'ImageNotFound'. Idempotent. */
+  setPinned(reference: string, pinned: boolean): Promise<void>;
+  /** All images with their uses. */
+  uses(): ImageUse[];
+  /** Writes down the times of use, which otherwise a crash forgets. */
+  saveUses(): Promise<void>;
+  /** The error for an image that is not there: with the name that may have been meant. */
+  missing(reference: string): AgentError;
+  /** Who else needs images from now on: asked before every removal. */
+  setUsers(users: () => readonly ImageUser[]): void;
   /**
    * Mounts a container's root (overlay of the layers and a fresh read-write layer) and returns the mount point.
    * `inUse` images are never removed. Idempotent for one container id.
@@ -167,6 +231,8 @@ export interface AgentOptions {
   cgroupRoot: string;
   runtime: 'runc' | 'crun';
   insecureRegistries: string[];
+  /** When images that nobody needs are removed; left out: never. */
+  imageGarbage?: GarbagePolicy;
   /** Kept for the system: subtracted from capacity to give allocatable. */
   systemReserved: { cpuMilli: number; memoryBytes: number };
   /** Overrides what the machine shows (several peers on one machine). */

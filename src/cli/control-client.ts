@@ -1,7 +1,13 @@
-/** Calls to the daemon of this machine over its control socket. */
+/** Calls to the daemon of this machine over its control socket, and to its agent over that one's. */
 import { type ClientRequest, type IncomingMessage, request } from 'node:http';
 import { errorCode, errorMessage } from '../lib/errors.ts';
 import { CliError } from './errors.ts';
+
+/** What the daemon says of a failure (`error`), or the agent (a Status: `message`). */
+interface Complaint {
+  error?: string;
+  message?: string;
+}
 
 /** Throws CliError 'DaemonNotRunning' when nobody listens, 'CommandFailed' with the daemon's words otherwise. */
 export function callDaemon<T>(socketPath: string, method: string, path: string, body?: unknown, timeoutMs = 20_000): Promise<T> {
@@ -11,9 +17,10 @@ export function callDaemon<T>(socketPath: string, method: string, path: string, 
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
       response.on('end', () => {
-        const answer = JSON.parse(Buffer.concat(chunks).toString()) as T & { error?: string };
+        const answer = JSON.parse(Buffer.concat(chunks).toString()) as T & Complaint;
         if (response.statusCode === 200) resolve(answer);
-        else reject(new CliError('CommandFailed', answer.error ?? `the daemon answered ${response.statusCode}`));
+        else
+          reject(new CliError('CommandFailed', answer.error ?? answer.message ?? `the daemon answered ${response.statusCode}`));
       });
     });
     onFailure(call, socketPath, timeoutMs, reject);
@@ -35,8 +42,8 @@ export function streamFromDaemon(
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
       response.on('end', () => {
-        const answer = JSON.parse(Buffer.concat(chunks).toString()) as { error?: string };
-        reject(new CliError('CommandFailed', answer.error ?? `the daemon answered ${response.statusCode}`));
+        const answer = JSON.parse(Buffer.concat(chunks).toString()) as Complaint;
+        reject(new CliError('CommandFailed', answer.error ?? answer.message ?? `the daemon answered ${response.statusCode}`));
       });
     });
     onFailure(call, socketPath, timeoutMs, reject);

@@ -8,6 +8,7 @@ import { createHttpClient } from '../machinery/http-client.ts';
 import { nodes } from '../machinery/resources.ts';
 import { pathsOf } from '../node/config.ts';
 import { CliError } from './errors.ts';
+import { importImage } from './image-commands.ts';
 import { type BalancerOptions, runBalancer } from './lab/balancer.ts';
 import { run } from './lab/commands.ts';
 import { diskMiBMax, diskMiBMin, fillDisk, freeDisk } from './lab/disk.ts';
@@ -15,7 +16,6 @@ import { createLab, destroyLab, kubeconfigOf, movePeer, startPeer, statusOf, sta
 import { LabNetwork } from './lab/network.ts';
 import { stallMainThread } from './lab/stall.ts';
 import { isAlive, type LabPeer, type LabState, labDirDefault, labExists, peerOf, pidOf, readLab } from './lab/state.ts';
-import { importImage } from './machine-commands.ts';
 
 const readyPatienceMs = 120_000;
 const pollMs = 50;

@@ -1,7 +1,4 @@
-/** Commands about the machine they run on: the daemon, tokens, images, what it knows of its cluster. */
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
-import { request } from 'node:http';
+/** Commands about the machine they run on: the daemon, tokens, what it knows of its cluster. */
 import type { Command } from 'commander';
 import { createLogger } from '../lib/logger.ts';
 import { loadConfig, type NodePaths, pathsOf } from '../node/config.ts';
@@ -34,12 +31,6 @@ export function addMachineCommands(program: Command): void {
   ).action(async ({ config }) => {
     print(await callDaemon(socketOf(config), 'POST', '/service-account-keys'));
   });
-  const image = program.command('image').description('container images of this machine');
-  withConfig(image.command('import <file>').description('import an OCI or Docker archive')).action(
-    async (file: string, { config }) => {
-      print(await importImage(pathsOf(loadConfig(config).dataDir).agentSocket, file));
-    },
-  );
   withConfig(program.command('reset').description('remove all containers and data of this machine; the daemon must be stopped'))
     .requiredOption('--yes', 'confirm that everything on this machine is to be lost')
     .action(({ config }) => resetMachine(loadConfig(config)));
@@ -87,35 +78,6 @@ async function status(paths: NodePaths): Promise<unknown> {
     if (!identity?.removed) throw error;
     return { nodeName: identity.nodeName, removed: true, message: removedMessage(identity.nodeName) };
   }
-}
-
-/** Sends an archive to an agent. */
-export async function importImage(agentSocket: string, file: string): Promise<unknown> {
-  const { size } = await stat(file);
-  return new Promise((resolve, reject) => {
-    const call = request(
-      {
-        socketPath: agentSocket,
-        method: 'POST',
-        path: '/images',
-        headers: { 'content-length': size, 'content-type': 'application/x-tar' },
-      },
-      (response) => {
-        const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
-        response.on('error', reject);
-        response.on('end', () => {
-          const answer = JSON.parse(Buffer.concat(chunks).toString()) as { message?: string };
-          if (response.statusCode === 200) resolve(answer);
-          else reject(new CliError('CommandFailed', `${file} was not imported: ${answer.message ?? response.statusCode}`));
-        });
-      },
-    );
-    call.on('error', (error) => reject(new CliError('CommandFailed', `${file} was not imported: ${error.message}`, {}, error)));
-    const archive = createReadStream(file);
-    archive.on('error', (error) => call.destroy(error));
-    archive.pipe(call);
-  });
 }
 
 export function withConfig(command: Command): Command {

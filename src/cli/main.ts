@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { errorMessage } from '../lib/errors.ts';
 import { addDevCommands } from './dev-commands.ts';
+import { addImageCommands } from './image-commands.ts';
 import { addMachineCommands } from './machine-commands.ts';
 import { addMemberCommands } from './member-commands.ts';
 import { addRecoveryCommands } from './recovery-commands.ts';
@@ -10,6 +11,7 @@ const program = new Command('kontiki')
   .description('A Kubernetes-compatible orchestrator: one daemon for each machine.')
   .version('0.1.0');
 addMachineCommands(program);
+addImageCommands(program);
 addRecoveryCommands(program);
 addMemberCommands(program);
 addDevCommands(program);

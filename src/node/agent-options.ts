@@ -16,6 +16,12 @@ export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions
     runtime,
     insecureRegistries,
     systemReserved: { cpuMilli: quantityMilli(systemReserved.cpu), memoryBytes: quantityValue(systemReserved.memory) },
+    imageGarbage: {
+      highPercent: config.agent.imageGCHighThresholdPercent,
+      lowPercent: config.agent.imageGCLowThresholdPercent,
+      minimumAgeMs: config.agent.imageMinimumGCAgeSeconds * 1_000,
+      maximumAgeMs: config.agent.imageMaximumGCAgeSeconds * 1_000,
+    },
     capacity: {
       ...(capacity.cpu ? { cpuMilli: quantityMilli(capacity.cpu) } : {}),
       ...(capacity.memory ? { memoryBytes: quantityValue(capacity.memory) } : {}),

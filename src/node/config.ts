@@ -21,6 +21,10 @@ export interface NodeConfig {
     insecureRegistries: string[];
     systemReserved: { cpu: string; memory: string };
     capacity: { cpu?: string; memory?: string };
+    imageGCHighThresholdPercent: number;
+    imageGCLowThresholdPercent: number;
+    imageMinimumGCAgeSeconds: number;
+    imageMaximumGCAgeSeconds: number;
     podsMax: number;
     labels: Record<string, string>;
   };
@@ -52,6 +56,7 @@ export function parseConfig(text: string, source: string): NodeConfig {
   if (problems.length === 0 && config.cluster.nodePorts.from > config.cluster.nodePorts.to) {
     problems.push('cluster.nodePorts.from must not be above cluster.nodePorts.to');
   }
+  if (problems.length === 0) problems.push(...imageCollectionProblems(config.agent));
   // sun_path holds 108 bytes; the longest socket's name below dataDir is run/streams.sock.
   if (problems.length === 0 && Buffer.byteLength(config.dataDir) > 80) {
     problems.push('dataDir must be at most 80 bytes long: Unix sockets live below it');
@@ -62,6 +67,17 @@ export function parseConfig(text: string, source: string): NodeConfig {
   config.nodeName ??= hostname().toLowerCase();
   config.nodeIp ??= ownAddress();
   return config;
+}
+
+function imageCollectionProblems(agent: NodeConfig['agent']): string[] {
+  const problems: string[] = [];
+  if (agent.imageGCLowThresholdPercent >= agent.imageGCHighThresholdPercent) {
+    problems.push('agent.imageGCLowThresholdPercent must be below agent.imageGCHighThresholdPercent');
+  }
+  if (agent.imageMaximumGCAgeSeconds !== 0 && agent.imageMaximumGCAgeSeconds <= agent.imageMinimumGCAgeSeconds) {
+    problems.push('agent.imageMaximumGCAgeSeconds must be 0 or above agent.imageMinimumGCAgeSeconds');
+  }
+  return problems;
 }
 
 /** The first IPv4 address that is not loopback; loopback on a machine without a network. */

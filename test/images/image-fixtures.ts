@@ -1,7 +1,7 @@
 /** Builds small images by hand, as archives in Docker's and OCI's form, and hostile layers. For tests only. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { encodeHeader, paddingBytes, type TarHeader } from '../../src/agent/images/tar-format.ts';
@@ -122,4 +122,13 @@ export function ociFiles({ config, layers }: BuiltImage, name: string, packLayer
 
 export function readJson(file: string): unknown {
   return JSON.parse(readFileSync(file, 'utf8'));
+}
+
+/** Resolves when the folder is empty: work that was given up tidies up behind who gave it up. */
+export async function emptied(folder: string): Promise<void> {
+  const deadlineMs = performance.now() + 60_000;
+  for (let left = readdirSync(folder); left.length > 0; left = readdirSync(folder)) {
+    if (performance.now() > deadlineMs) throw new Error(`${folder} still has ${left.join(', ')}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }

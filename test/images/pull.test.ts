@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ import { parseChallenges } from '../../src/agent/images/registry-token.ts';
 import type { Executor, ImageStore } from '../../src/agent/types.ts';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
-import { type BuiltImage, entry, image, layer, ociFiles, sha256 } from './image-fixtures.ts';
+import { type BuiltImage, emptied, entry, image, layer, ociFiles, sha256 } from './image-fixtures.ts';
 
 /** A registry in the test: serves the parts of OCI layouts; `before` may answer a request itself by returning true. */
 class TestRegistry {
@@ -93,7 +93,7 @@ test.before.each(async () => {
 });
 test.after.each(async () => {
   await registry.stop();
-  assert.equal(readdirSync(join(folder, 'images/tmp')), [], 'no download is left');
+  await emptied(join(folder, 'images/tmp'));
   execFileSync('rm', ['-rf', folder]);
 });
 

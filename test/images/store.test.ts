@@ -11,7 +11,7 @@ import { createImageStore } from '../../src/agent/images/image-store.ts';
 import type { Executor, ImageStore } from '../../src/agent/types.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
-import { busyboxLayer, dockerArchive, entry, image, layer, ociFiles, pack } from './image-fixtures.ts';
+import { busyboxLayer, dockerArchive, emptied, entry, image, layer, ociFiles, pack } from './image-fixtures.ts';
 
 const base = busyboxLayer();
 const never = new AbortController().signal;
@@ -232,7 +232,7 @@ test('what is no archive, a damaged one, or one with a hostile path is refused',
   writeFileSync(archive(), readFileSync(pack(join(folder, 'whole.tar'), files)).subarray(0, 200_000));
   assert.match(await fails('ImageImport', store.importArchive(archive(), never)), 'cut off');
   assert.equal(await store.list(), []);
-  assert.equal(readdirSync(join(folder, 'images/tmp')), []);
+  await emptied(join(folder, 'images/tmp'));
 });
 
 test('an import can be given up', async () => {

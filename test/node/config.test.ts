@@ -40,6 +40,21 @@ test('every wrong value is named, all at once', () => {
   }
 });
 
+test('what says when images are collected must make sense together', () => {
+  const { agent } = parseConfig('', 'x.yaml');
+  assert.equal([agent.imageGCHighThresholdPercent, agent.imageGCLowThresholdPercent], [85, 80]);
+  assert.equal([agent.imageMinimumGCAgeSeconds, agent.imageMaximumGCAgeSeconds], [120, 0]);
+  assert.throws(
+    () => parseConfig('agent: {imageGCHighThresholdPercent: 80}', 'x.yaml'),
+    /agent\.imageGCLowThresholdPercent must be below agent\.imageGCHighThresholdPercent/,
+  );
+  assert.throws(
+    () => parseConfig('agent: {imageMaximumGCAgeSeconds: 120}', 'x.yaml'),
+    /agent\.imageMaximumGCAgeSeconds must be 0 or above agent\.imageMinimumGCAgeSeconds/,
+  );
+  parseConfig('agent: {imageGCHighThresholdPercent: 81, imageMaximumGCAgeSeconds: 121}', 'x.yaml');
+});
+
 test('what is not YAML, not a file, or not a group of keys is refused with the reason', () => {
   assert.throws(() => parseConfig('a: [', 'x.yaml'), /x\.yaml is not YAML/);
   assert.throws(() => parseConfig('- 1', 'x.yaml'), /must be a group of keys/);

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
 
 /** Old or new also after a crash of the machine: flushed. Two writers of one file must not run at once. */
-export async function writeAtomic(file: string, content: string): Promise<void> {
+export async function writeAtomic(file: string, content: string | Uint8Array): Promise<void> {
   const temporary = `${file}.new`;
   const handle = await open(temporary, 'w', 0o600);
   try {

@@ -1,10 +1,12 @@
 /**
- * Which images there are: `records/<hex of the id>.json` for what never changes about one, and `references.json` for the names and
- * digests that point to them. Both are replaced atomically; a record is written before a name points to it and removed
- * after the last one is gone, so a crash in between leaves an image without a name at worst.
+ * Which images there are: `records/<hex of the id>.json` for what never changes about one, `configs/<hex>.json` its config as it
+ * came, and `references.json` for the names and digests that point to them. All are replaced atomically. A record is written
+ * before a name points to it, and names that point to no record are dropped when the store opens: so a crash in between leaves an image
+ * without a name at worst.
  */
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { readOptional, writeAtomic } from '../host/atomic-file.ts';
 import type { ImageConfig } from '../types.ts';
@@ -40,7 +42,7 @@ export class ImageRecords {
 
   /** Reads what is there. A record that cannot be read is dropped: its image can be had again. */
   async open(): Promise<void> {
-    await mkdir(join(this.#folder, 'records'), { recursive: true });
+    for (const part of ['records', 'configs']) await mkdir(join(this.#folder, part), { recursive: true });
     for (const name of await readdir(join(this.#folder, 'records'))) {
       const file = join(this.#folder, 'records', name);
       try {
@@ -57,6 +59,10 @@ export class ImageRecords {
     } catch (error) {
       this.#logger.warn({ error }, 'dropped the names of images, which cannot be read');
     }
+    for (const name of await readdir(join(this.#folder, 'configs'))) {
+      const id = `sha256:${name.replace(/\.json(\.new)?$/, '')}`;
+      if (!this.#records.has(id)) await rm(join(this.#folder, 'configs', name), { force: true });
+    }
     for (const names of [this.#names.references, this.#names.digests]) {
       for (const [name, id] of Object.entries(names)) if (!this.#records.has(id)) delete names[name];
     }
@@ -68,6 +74,14 @@ export class ImageRecords {
 
   get(id: string): ImageRecord | undefined {
     return this.#records.get(id);
+  }
+
+  /** The config as it came; undefined for an image from before configs were kept. */
+  async config(id: string): Promise<Buffer | undefined> {
+    return readFile(this.#configFile(id)).catch((error) => {
+      if (errorCode(error) === 'ENOENT') return undefined;
+      throw error;
+    });
   }
 
   /** The id a normalized name or repository@digest points to. */
@@ -84,9 +98,10 @@ export class ImageRecords {
   }
 
   /** Adds an image, and lets names point to it (away from where they pointed). */
-  async add(record: ImageRecord, references: readonly string[], digests: readonly string[]): Promise<void> {
+  async add(record: ImageRecord, document: Uint8Array, references: readonly string[], digests: readonly string[]): Promise<void> {
     await this.#serially(async () => {
       if (!this.#records.has(record.id)) {
+        await writeAtomic(this.#configFile(record.id), document);
         await writeAtomic(this.#file(record.id), JSON.stringify(record));
         this.#records.set(record.id, record);
       }
@@ -105,19 +120,25 @@ export class ImageRecords {
     });
   }
 
-  /** Removes an image with all its names. */
+  /** Removes an image with all its names; nobody finds it from the call on. */
   async remove(id: string): Promise<void> {
+    this.#records.delete(id);
     await this.#serially(async () => {
       for (const name of this.referencesOf(id)) delete this.#names.references[name];
       for (const name of this.digestsOf(id)) delete this.#names.digests[name];
-      await this.#writeNames();
-      this.#records.delete(id);
+      // First what gives room back: on a full disk nothing could be written before.
       await rm(this.#file(id), { force: true });
+      await rm(this.#configFile(id), { force: true });
+      await this.#writeNames();
     });
   }
 
   #file(id: string): string {
     return join(this.#folder, 'records', `${id.slice('sha256:'.length)}.json`);
+  }
+
+  #configFile(id: string): string {
+    return join(this.#folder, 'configs', `${id.slice('sha256:'.length)}.json`);
   }
 
   async #writeNames(): Promise<void> {

@@ -8,9 +8,12 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { AgentError, isAgentError } from '../errors.ts';
-import type { Executor, Image, ImageStore, PullCredentials } from '../types.ts';
+import type { Executor, Image, ImageExport, ImageRemoval, ImageStore, ImageUse, ImageUser, PullCredentials } from '../types.ts';
 import { plainArchive, readArchive } from './archive.ts';
 import { ContainerRoots } from './container-roots.ts';
+import { exportImage } from './image-export.ts';
+import { ImageKeeping } from './image-keeping.ts';
+import { ImageMarks } from './image-marks.ts';
 import { type ImageRecord, ImageRecords } from './image-records.ts';
 import { LayerStore, type PackedLayer } from './layer-store.ts';
 import {
@@ -25,6 +28,7 @@ import {
   parseJson,
   parseManifest,
 } from './manifest.ts';
+import { resolveName } from './names.ts';
 import { formatReference, imageIdOf, parseReference, type Reference, repositoryName } from './reference.ts';
 import { Registry } from './registry.ts';
 import { SharedWork, Slots } from './shared-work.ts';
@@ -41,6 +45,9 @@ export interface ImageStoreOptions {
 /** Layers that are fetched at once, over all pulls. */
 const downloadsAtOnce = 4;
 
+/** Archives that are written at once. */
+const exportsAtOnce = 2;
+
 /** Opens the store, takes up what is there and removes what no image needs. */
 export async function createImageStore(options: ImageStoreOptions): Promise<ImageStore> {
   const store = new Store(options);
@@ -56,6 +63,9 @@ class Store implements ImageStore {
   readonly #roots: ContainerRoots;
   readonly #pulls = new SharedWork<Image>();
   readonly #downloads = new Slots(downloadsAtOnce);
+  readonly #exports = new Slots(exportsAtOnce);
+  readonly #marks: ImageMarks;
+  readonly #keeping: ImageKeeping;
 
   constructor(options: ImageStoreOptions) {
     this.#options = options;
@@ -63,6 +73,14 @@ class Store implements ImageStore {
     this.#layers = new LayerStore({ folder: this.#folder, executor: options.executor });
     this.#records = new ImageRecords(this.#folder, options.logger);
     this.#roots = new ContainerRoots(this.#folder, options.executor);
+    this.#marks = new ImageMarks(this.#folder, options.logger);
+    this.#keeping = new ImageKeeping({
+      records: this.#records,
+      roots: this.#roots,
+      layers: this.#layers,
+      marks: this.#marks,
+      clock: options.clock,
+    });
   }
 
   async open(): Promise<void> {
@@ -80,6 +98,7 @@ class Store implements ImageStore {
       this.#options.logger.warn({ image: record.id }, 'dropped an image that lacks layers');
       await this.#records.remove(record.id);
     }
+    await this.#marks.open(new Set(this.#records.all().map(({ id }) => id)));
   }
 
   async list(): Promise<Image[]> {
@@ -95,7 +114,15 @@ class Store implements ImageStore {
     const parsed = parseReference(reference);
     // Others' credentials must neither help nor harm.
     const key = JSON.stringify([formatReference(parsed), credentials?.username, credentials?.password]);
-    return this.#pulls.run(key, signal, (workSignal) => this.#pull(parsed, credentials, workSignal));
+    return this.#pulls.run(key, signal, async (workSignal) => {
+      const present = this.#find(reference);
+      const release = present && this.#keeping.claim(present.id);
+      try {
+        return await this.#pull(parsed, credentials, workSignal);
+      } finally {
+        release?.();
+      }
+    });
   }
 
   async importArchive(file: string, signal: AbortSignal): Promise<Image[]> {
@@ -116,37 +143,62 @@ class Store implements ImageStore {
     }
   }
 
-  async remove(reference: string): Promise<void> {
-    const record = this.#find(reference);
-    if (!record) return;
-    const name = imageIdOf(reference) ? undefined : formatReference(parseReference(reference));
-    const others = [...this.#records.referencesOf(record.id), ...this.#records.digestsOf(record.id)].filter(
-      (other) => other !== name,
-    );
-    // A name among several is only a name. The digest a pull recorded does not keep an image whose last tag goes.
-    const tagsLeft = this.#records.referencesOf(record.id).some((tag) => tag !== name);
-    if (name !== undefined && (tagsLeft || (name.includes('@') && others.length > 0))) return this.#records.removeName(name);
-    for (const [containerId, { imageId }] of this.#roots.records) {
-      if (imageId !== record.id) continue;
-      throw new AgentError('ImageInUse', `image ${reference} is in use by container ${containerId}`, {
-        image: record.id,
-        containerId,
-      });
-    }
-    await this.#records.remove(record.id);
-    await this.#collectLayers();
+  async exportArchive(reference: string, signal: AbortSignal, take: (archive: ImageExport) => Promise<void>): Promise<void> {
+    await this.#exports.run(signal, async () => {
+      const { name, record } = resolveName(this.#records, reference);
+      if (!record) throw this.#keeping.notFound(reference);
+      const { id, diffIds } = record;
+      const release = this.#keeping.claim(id);
+      try {
+        const names = imageIdOf(reference) === undefined ? [name] : this.#records.referencesOf(id);
+        const layer = (diffId: string) => ({ recipe: this.#layers.recipe(diffId), folder: this.#layers.path(diffId) });
+        await take(await exportImage({ id, names, config: await this.#records.config(id), diffIds, layer }, signal));
+      } finally {
+        release();
+      }
+    });
+  }
+
+  remove(reference: string, { force = false } = {}): Promise<ImageRemoval> {
+    return this.#keeping.remove(reference, force);
+  }
+
+  prune({ all }: { all: boolean }): Promise<ImageRemoval> {
+    return this.#keeping.prune(all);
+  }
+
+  setPinned(reference: string, pinned: boolean): Promise<void> {
+    return this.#keeping.setPinned(reference, pinned);
+  }
+
+  uses(): ImageUse[] {
+    return this.#keeping.uses();
+  }
+
+  missing(reference: string): AgentError {
+    return this.#keeping.notFound(reference);
+  }
+
+  saveUses(): Promise<void> {
+    return this.#marks.save();
+  }
+
+  setUsers(users: () => readonly ImageUser[]): void {
+    this.#keeping.setUsers(users);
   }
 
   async mountRoot(containerId: string, image: Image): Promise<string> {
     const record = this.#records.get(image.id);
     if (!record) throw new AgentError('ImageNotFound', `image ${image.id} is not on this machine`, { image: image.id });
     const { id, diffIds } = record;
+    const release = this.#keeping.claim(id);
     const layers = distinctLayers(diffIds).map((diffId) => this.#layers.shortPath(diffId));
     const unpin = this.#layers.pin(diffIds);
     try {
       return await this.#roots.mount(containerId, { imageId: id, diffIds }, layers);
     } finally {
       unpin();
+      release();
     }
   }
 
@@ -155,8 +207,7 @@ class Store implements ImageStore {
   }
 
   #find(reference: string): ImageRecord | undefined {
-    const id = imageIdOf(reference) ?? this.#records.resolve(formatReference(parseReference(reference)));
-    return id === undefined ? undefined : this.#records.get(id);
+    return resolveName(this.#records, reference).record;
   }
 
   #image({ id, config, diffIds }: ImageRecord): Image {
@@ -216,13 +267,14 @@ class Store implements ImageStore {
 
   /** Unpacks what is missing, then lets the names point to the image. */
   async #admit(
-    { id, config, diffIds }: ParsedConfig,
+    { id, config, document, diffIds }: ParsedConfig,
     references: readonly string[],
     digests: readonly string[],
     signal: AbortSignal,
     fetch: (layer: number, signal: AbortSignal) => Promise<PackedLayer>,
   ): Promise<Image> {
     const unpin = this.#layers.pin(diffIds);
+    const release = this.#keeping.claim(id);
     try {
       const missing = diffIds.some((diffId) => !this.#layers.has(diffId));
       // The first layer that fails takes the others along; its error is the one to report.
@@ -240,18 +292,13 @@ class Store implements ImageStore {
       both.throwIfAborted();
       if (missing) await this.#layers.flush();
       const record = { id, config, diffIds, layerBytes: diffIds.map((diffId) => this.#layers.sizeBytes(diffId)) };
-      await this.#records.add(record, references, digests);
+      await this.#records.add(record, document, references, digests);
+      this.#marks.added(id, this.#options.clock.wallMs());
       return this.#image(record);
     } finally {
       unpin();
+      release();
     }
-  }
-
-  async #collectLayers(): Promise<void> {
-    const used = new Set<string>();
-    for (const { diffIds } of this.#records.all()) for (const diffId of diffIds) used.add(diffId);
-    for (const { diffIds } of this.#roots.records.values()) for (const diffId of diffIds) used.add(diffId);
-    await this.#layers.removeExcept(used);
   }
 }
 

@@ -30,13 +30,26 @@ const opaqueMark = '.wh..wh..opq';
 const linkDepthMax = 40;
 const pathLengthMax = 4_096;
 
+/** What is written down of a layer so that its tar can be made again, see layer-recipe.ts. */
+export interface LayerTap {
+  /** Bytes of the original that the unpacked files will not hold. */
+  literal(part: Buffer): void;
+  /** An entry arrives at this path, over what may be there. */
+  placed(path: string): void;
+  /** Whether the body that comes now will be found at this path. */
+  body(path: string, sizeBytes: number): boolean;
+  /** Called between pieces: a place to wait. */
+  settle(): Promise<void>;
+}
+
 /** Yields the safe tar stream; `summary` is complete when it has ended. TarError for anything that is refused. */
 export async function* rewriteLayer(
   chunks: AsyncIterable<Buffer>,
   limits: LayerLimits,
   summary: LayerSummary,
+  tap?: LayerTap,
 ): AsyncGenerator<Buffer> {
-  const reader = new TarReader(chunks);
+  const reader = new TarReader(chunks, tap && ((part) => tap.literal(part)));
   const { links } = summary;
   let entries = 0;
   for (let header = await reader.next(); header; header = await reader.next()) {
@@ -49,6 +62,7 @@ export async function* rewriteLayer(
     const name = path.slice(path.lastIndexOf('/') + 1);
     if (name.startsWith(whiteoutPrefix)) {
       noteWhiteout(path, name, summary);
+      for await (const _ of reader.body()) await tap?.settle();
       continue;
     }
     if (path === '' && header.type !== '5') throw new TarError(`${header.path}: the root of a layer is a folder`);
@@ -58,11 +72,17 @@ export async function* rewriteLayer(
     if (target === undefined) links.delete(path);
     else links.set(path, target);
     yield encodeHeader(safe);
-    yield* reader.body();
+    tap?.placed(path);
+    const isKept = header.type === '0' && header.sizeBytes > 0 && tap?.body(path, header.sizeBytes);
+    for await (const part of reader.body(!isKept)) {
+      yield part;
+      await tap?.settle();
+    }
     const padding = paddingBytes(header.sizeBytes);
     if (padding > 0) yield Buffer.alloc(padding);
+    await tap?.settle();
   }
-  await reader.drain();
+  for await (const _ of reader.drain()) await tap?.settle();
   yield endMark;
 }
 

@@ -1,6 +1,7 @@
 /**
  * Unpacked layers, each once, in `layers/<hex of its diffID>`; `l/<16 digits>` are symbolic links to them, short enough for the
- * options of a mount. A layer gets its name only when it is complete and its digest was right.
+ * options of a mount; `recipes/<hex>` is how to make their tars again. A layer gets its name only when it is complete and its
+ * digest was right.
  *
  * Crash safety: a layer counts from the moment an image record names it; the record is written after a flush of the file
  * system. What no record names when the store opens is removed.
@@ -59,6 +60,7 @@ export class LayerStore {
   async open(known: ReadonlyMap<string, number>): Promise<void> {
     await mkdir(join(this.#folder, 'layers'), { recursive: true });
     await mkdir(join(this.#folder, 'l'), { recursive: true });
+    await mkdir(join(this.#folder, 'recipes'), { recursive: true });
     await this.#executor.check('rm', ['-rf', '--one-file-system', this.temporaryFolder]);
     await mkdir(this.temporaryFolder, { recursive: true });
     for (const hex of await readdir(join(this.#folder, 'layers'))) {
@@ -67,6 +69,9 @@ export class LayerStore {
       this.#sizes.set(diffId, size ?? 0);
       if (size === undefined) await this.#remove(diffId);
       else await this.#link(hex);
+    }
+    for (const hex of await readdir(join(this.#folder, 'recipes'))) {
+      if (!this.has(`sha256:${hex}`)) await rm(join(this.#folder, 'recipes', hex), { force: true });
     }
   }
 
@@ -90,6 +95,11 @@ export class LayerStore {
 
   path(diffId: string): string {
     return join(this.#folder, 'layers', hexOf(diffId));
+  }
+
+  /** How to make the layer's tar again; the file may be missing. */
+  recipe(diffId: string): string {
+    return join(this.#folder, 'recipes', hexOf(diffId));
   }
 
   /** Relative to the store's folder. */
@@ -132,10 +142,12 @@ export class LayerStore {
     await this.#executor.check('sync', ['-f', this.#folder], { timeoutMs: unpackTimeoutMs });
   }
 
-  /** Removes every layer that is neither in `used` nor pinned. */
-  async removeExcept(used: ReadonlySet<string>): Promise<void> {
+  /** Removes every layer that is neither in `used` nor pinned. Gives the bytes it frees. */
+  async removeExcept(used: ReadonlySet<string>): Promise<number> {
     const unused = [...this.#sizes.keys()].filter((diffId) => !used.has(diffId) && !this.#pins.has(diffId));
+    const freedBytes = unused.reduce((sum, diffId) => sum + this.sizeBytes(diffId), 0);
     await Promise.all(unused.map((diffId) => this.#removing.get(diffId) ?? this.#startRemoval(diffId)));
+    return freedBytes;
   }
 
   async #startRemoval(diffId: string): Promise<void> {
@@ -148,16 +160,18 @@ export class LayerStore {
     this.#sizes.delete(diffId);
     const doomed = this.temporaryPath();
     await rm(join(this.#folder, this.shortPath(diffId)), { force: true });
+    await rm(this.recipe(diffId), { force: true });
     await rename(this.path(diffId), doomed);
     await this.#executor.check('rm', ['-rf', '--one-file-system', doomed], { timeoutMs: unpackTimeoutMs });
   }
 
   async #unpack(diffId: string, packed: PackedLayer, signal: AbortSignal): Promise<void> {
     const target = this.temporaryPath();
+    const recipe = this.temporaryPath();
     await mkdir(target, { mode: 0o755 });
     try {
       const { file, offsetBytes, lengthBytes } = packed;
-      const request: UnpackRequest = { file, offsetBytes, lengthBytes, target, limits: layerLimits };
+      const request: UnpackRequest = { file, offsetBytes, lengthBytes, target, recipe, limits: layerLimits };
       const args = ['--max-old-space-size=512', '--disable-warning=ExperimentalWarning', unpackEntry(), JSON.stringify(request)];
       const ended = await this.#executor.run(process.execPath, args, { timeoutMs: unpackTimeoutMs, signal });
       if (ended.exitCode !== 0) {
@@ -171,12 +185,16 @@ export class LayerStore {
           found: result.diffId,
         });
       }
+      await rename(recipe, this.recipe(diffId)).catch((error) => {
+        // One was not worth keeping; the image cannot be exported then.
+        if (errorCode(error) !== 'ENOENT') throw error;
+      });
       await rename(target, this.path(diffId));
       await this.#link(hexOf(diffId));
       this.#sizes.set(diffId, result.sizeBytes);
     } finally {
       // Nothing is there any more when all went well. Layers may hold what only rm can name.
-      await this.#executor.check('rm', ['-rf', '--one-file-system', target], { timeoutMs: unpackTimeoutMs });
+      await this.#executor.check('rm', ['-rf', '--one-file-system', target, recipe], { timeoutMs: unpackTimeoutMs });
     }
   }
 

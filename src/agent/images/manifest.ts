@@ -23,6 +23,8 @@ export interface ParsedConfig {
   /** sha256:… of the config: the image id. */
   id: string;
   config: ImageConfig;
+  /** The config as it came: an export gives it back. */
+  document: Uint8Array;
   diffIds: string[];
 }
 
@@ -119,6 +121,7 @@ export function parseConfig(bytes: Uint8Array, layers: number, refuse: Refuse): 
   const run = (document.config ?? {}) as Json;
   return {
     id: digestOf(bytes),
+    document: bytes,
     diffIds: diffIds as string[],
     config: {
       entrypoint: strings(run.Entrypoint),

@@ -1,4 +1,5 @@
 /** Reads a tar stream entry by entry. The body of an entry must be taken (or skipped) before the next one is asked for. */
+import { ByteSource } from './byte-source.ts';
 import {
   applyPax,
   blockBytes,
@@ -10,49 +11,19 @@ import {
   type TarHeader,
 } from './tar-format.ts';
 
-/** Takes exact numbers of bytes from a stream of chunks. */
-class ByteSource {
-  readonly #chunks: AsyncIterator<Buffer>;
-  #rest: Buffer = Buffer.alloc(0);
-
-  constructor(chunks: AsyncIterable<Buffer>) {
-    this.#chunks = chunks[Symbol.asyncIterator]();
-  }
-
-  /** Between 1 and `lengthMax` bytes; undefined at the end. */
-  async some(lengthMax: number): Promise<Buffer | undefined> {
-    while (this.#rest.length === 0) {
-      const next = await this.#chunks.next();
-      if (next.done) return undefined;
-      this.#rest = next.value;
-    }
-    const part = this.#rest.subarray(0, lengthMax);
-    this.#rest = this.#rest.subarray(part.length);
-    return part;
-  }
-
-  /** Exactly `length` bytes; undefined when the stream ends before the first of them. */
-  async exactly(length: number): Promise<Buffer | undefined> {
-    const parts: Buffer[] = [];
-    let missing = length;
-    while (missing > 0) {
-      const part = await this.some(missing);
-      if (!part && parts.length === 0) return undefined;
-      if (!part) throw new TarError('the archive ends in the middle of an entry');
-      parts.push(part);
-      missing -= part.length;
-    }
-    return parts.length === 1 ? parts[0] : Buffer.concat(parts);
-  }
-}
+/** Of what follows the end mark, at a time. */
+const drainBytes = 256 * 1024;
 
 export class TarReader {
   readonly #source: ByteSource;
+  readonly #tap: ((part: Buffer) => void) | undefined;
   #bodyBytes = 0;
   #padding = 0;
 
-  constructor(chunks: AsyncIterable<Buffer>) {
-    this.#source = new ByteSource(chunks);
+  /** `tap` hears every byte that is read, in order, but those of bodies that are taken as untapped. */
+  constructor(chunks: AsyncIterable<Buffer>, tap?: (part: Buffer) => void) {
+    this.#source = new ByteSource(chunks, () => new TarError('the archive ends in the middle of an entry'));
+    this.#tap = tap;
   }
 
   /** The next entry's header with its pax records and long names applied; undefined at the end of the archive. TarError. */
@@ -65,6 +36,7 @@ export class TarReader {
         // Whatever the caller left of the entry before.
       }
       const block = await this.#source.exactly(blockBytes);
+      if (block) this.#tap?.(block);
       // Some writers leave out the end mark.
       const header = block && decodeHeader(block);
       if (!header) return undefined;
@@ -84,22 +56,25 @@ export class TarReader {
   }
 
   /** The body of the entry that `next` gave last. */
-  async *body(): AsyncGenerator<Buffer> {
+  async *body(tapped = true): AsyncGenerator<Buffer> {
     while (this.#bodyBytes > 0) {
       const part = await this.#source.some(this.#bodyBytes);
       if (!part) throw new TarError('the archive ends in the middle of an entry');
       this.#bodyBytes -= part.length;
+      if (tapped) this.#tap?.(part);
       yield part;
     }
     const padding = this.#padding;
     this.#padding = 0;
-    if (padding > 0) await this.#source.exactly(padding);
+    const zeros = padding > 0 ? await this.#source.exactly(padding) : undefined;
+    if (zeros) this.#tap?.(zeros);
   }
 
-  /** Reads to the end of the stream, past the end mark: a digest covers that too. */
-  async drain(): Promise<void> {
-    while (await this.#source.some(Number.MAX_SAFE_INTEGER)) {
-      // Only the reading matters.
+  /** Reads to the end of the stream, past the end mark: a digest covers that too. Gives how much came, piece by piece. */
+  async *drain(): AsyncGenerator<number> {
+    for (let part = await this.#source.some(drainBytes); part; part = await this.#source.some(drainBytes)) {
+      this.#tap?.(part);
+      yield part.length;
     }
   }
 

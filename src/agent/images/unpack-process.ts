@@ -10,10 +10,11 @@ import { spawn } from 'node:child_process';
 import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
 import { createReadStream } from 'node:fs';
-import { lstat, open } from 'node:fs/promises';
+import { lstat, open, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { RecipeWriter } from './layer-recipe.ts';
 import { endMark, type LayerLimits, type LayerSummary, resolvePath, rewriteLayer } from './layer-rewrite.ts';
 import { encodeHeader, type TarHeader } from './tar-format.ts';
 
@@ -24,6 +25,8 @@ export interface UnpackRequest {
   lengthBytes: number;
   /** An empty folder. */
   target: string;
+  /** A file for the layer's recipe (layer-recipe.ts); not written for a layer that has too much outside of its files. */
+  recipe: string;
   limits: LayerLimits;
 }
 
@@ -35,19 +38,47 @@ export interface UnpackResult {
 
 const chunkBytes = 256 * 1024;
 
-async function unpack({ file, offsetBytes, lengthBytes, target, limits }: UnpackRequest): Promise<UnpackResult> {
+async function unpack(request: UnpackRequest): Promise<UnpackResult> {
+  const { lengthBytes, target, recipe, limits } = request;
   const hash = createHash('sha256');
-  const summary: LayerSummary = { whiteouts: [], opaqueFolders: [], links: new Map(), sizeBytes: 0 };
+  const summary = emptySummary();
   if (lengthBytes === 0) throw new Error('the layer is empty');
+  const writer = await RecipeWriter.open(recipe, new Set());
+  try {
+    await extract(rewriteLayer(hashed(await plainLayer(request), hash), limits, summary, writer), target);
+  } finally {
+    await writer.close();
+  }
+  await extract(await whiteoutEntries(summary, target), target);
+  if (!writer.usable) await rm(recipe);
+  else if (writer.lost.size > 0) await writeRecipeAgain(request, writer.lost);
+  return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: summary.sizeBytes };
+}
+
+const emptySummary = (): LayerSummary => ({ whiteouts: [], opaqueFolders: [], links: new Map(), sizeBytes: 0 });
+
+/** For a layer that has a path twice: what was overwritten is in no file, so it goes into the recipe. */
+async function writeRecipeAgain(request: UnpackRequest, lost: ReadonlySet<string>): Promise<void> {
+  const writer = await RecipeWriter.open(request.recipe, lost);
+  try {
+    for await (const _ of rewriteLayer(await plainLayer(request), request.limits, emptySummary(), writer)) {
+      // Only what the writer hears matters.
+    }
+  } finally {
+    await writer.close();
+  }
+  if (!writer.usable) await rm(request.recipe);
+}
+
+/** The layer's tar. */
+async function plainLayer({ file, offsetBytes, lengthBytes }: UnpackRequest): Promise<Readable> {
   const range = { start: offsetBytes, end: offsetBytes + lengthBytes - 1, highWaterMark: chunkBytes };
   const source = createReadStream(file, range);
   const decompressor = await decompressorFor(file, offsetBytes);
   const plain = decompressor ? source.pipe(decompressor) : source;
   // pipe() does not carry errors along.
   source.on('error', (error) => plain.destroy(error));
-  await extract(rewriteLayer(hashed(plain, hash), limits, summary), target);
-  await extract(await whiteoutEntries(summary, target), target);
-  return { diffId: `sha256:${hash.digest('hex')}`, sizeBytes: summary.sizeBytes };
+  return plain;
 }
 
 async function decompressorFor(file: string, offsetBytes: number) {

@@ -26,6 +26,7 @@ export interface NodeFacts {
 
 /** As the kubelet: more would make every Node large. */
 const imagesMax = 50;
+const namesMax = 5;
 /** Below this the machine is under pressure. */
 const memoryFreeBytesMin = 100 * 1024 * 1024;
 const storageFreeShareMin = 0.1;
@@ -76,7 +77,7 @@ export function nodeStatus(facts: NodeFacts): NodeStatus {
     images: facts.images
       .toSorted((a, b) => b.sizeBytes - a.sizeBytes)
       .slice(0, imagesMax)
-      .map(({ references, digests, sizeBytes }) => ({ names: [...digests, ...references], sizeBytes })),
+      .map(({ references, digests, sizeBytes }) => ({ names: [...digests, ...references].slice(0, namesMax), sizeBytes })),
     nodeInfo: {
       architecture: machine.architecture,
       bootID: machine.bootId,

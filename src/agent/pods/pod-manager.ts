@@ -10,6 +10,7 @@ import { Informer } from '../../machinery/informer.ts';
 import { pods } from '../../machinery/resources.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
+import type { ImageUser } from '../types.ts';
 import { podPaths, readRecord } from './record.ts';
 import type { PodServices } from './services.ts';
 import { removeLeftover } from './teardown.ts';
@@ -72,6 +73,11 @@ export class PodManager {
   /** Pods that have, or may still get, something on this machine. */
   podUids(): Set<string> {
     return new Set(this.#workers.keys());
+  }
+
+  /** The images that pods here need, and their containers. A pod that has ended needs none. */
+  imageUsers(): ImageUser[] {
+    return [...this.#workers.values()].filter(({ record }) => !record.ended).map(imageUserOf);
   }
 
   #seen(pod: Pod): void {
@@ -145,4 +151,17 @@ async function podFolders(dataDir: string): Promise<string[]> {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
   }
+}
+
+function imageUserOf({ pod, record }: PodWorker): ImageUser {
+  const { metadata, spec = { containers: [] } } = pod();
+  const runs = Object.values(record.containers).flatMap(({ current, last }) =>
+    [current, last].filter((run) => run !== undefined),
+  );
+  const wanted = [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
+  return {
+    name: `pod ${metadata.namespace}/${metadata.name}`,
+    containers: runs.map(({ id }) => id),
+    images: [...wanted.flatMap(({ image }) => image ?? []), ...runs.flatMap(({ imageId }) => imageId || [])],
+  };
 }

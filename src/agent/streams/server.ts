@@ -3,25 +3,22 @@
  * socket (mode 0600): the API has checked the user before.
  */
 
-import { randomUUID } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { badRequest, failure, internalError, StatusError } from '../../machinery/status.ts';
 import { streamUpgrade } from '../../machinery/stream-frames.ts';
-import { isAgentError } from '../errors.ts';
 import type { PodManager } from '../pods/pod-manager.ts';
 import type { ContainerRuntime } from '../runtime/container-runtime.ts';
 import type { ImageStore } from '../types.ts';
 import { serveAttach } from './attach.ts';
 import { serveExec } from './exec.ts';
 import { FrameSocket } from './frame-socket.ts';
+import { serveImages } from './images.ts';
 import { serveLogs } from './logs.ts';
 import { servePortForward } from './port-forward.ts';
 import { type ContainerAddress, findPod, findRunning } from './targets.ts';
@@ -34,7 +31,7 @@ export interface StreamsServerOptions {
   images: ImageStore;
   /** The body of GET /summary. */
   summary: () => Promise<unknown>;
-  /** Called after an import. */
+  /** Called when images came or went. */
   onImagesChanged: () => void;
   clock: Clock;
   logger: Logger;
@@ -84,6 +81,7 @@ export class StreamsServer {
     try {
       await this.#route(request, response, signal);
     } catch (error) {
+      if (response.headersSent && !signal.aborted) this.#options.logger.warn({ error, url: request.url }, 'an answer broke off');
       if (signal.aborted || response.headersSent) return void response.destroy();
       const status = statusOf(error);
       if (status.code >= 500) this.#options.logger.warn({ error, url: request.url }, 'request failed');
@@ -92,37 +90,19 @@ export class StreamsServer {
   }
 
   async #route(request: IncomingMessage, response: ServerResponse, signal: AbortSignal): Promise<void> {
-    const { manager, images, clock, summary } = this.#options;
+    const { manager, clock, summary } = this.#options;
     const url = new URL(request.url ?? '/', 'http://agent');
     const [what, ...names] = url.pathname.slice(1).split('/').map(decodeURIComponent);
     const route = `${request.method} ${what}`;
     if (route === 'GET healthz') {
       response.writeHead(200, { 'content-type': 'text/plain' }).end('ok');
     } else if (route === 'GET summary') sendJson(response, 200, await summary());
-    else if (route === 'GET images') sendJson(response, 200, await images.list());
-    else if (route === 'POST images') sendJson(response, 200, await this.#importImages(request, signal));
-    else if (route === 'GET logs') {
+    else if (what === 'images') {
+      const answer = await serveImages(this.#options, request, response, names[0], url.searchParams, signal);
+      if (answer !== undefined) sendJson(response, 200, answer);
+    } else if (route === 'GET logs') {
       await serveLogs(manager, containerAddress(names), url.searchParams, response, clock, signal);
     } else throw failure(404, 'NotFound', `the agent has no ${request.method} ${url.pathname}`);
-  }
-
-  /** The archive goes to a file first: what an image store reads it reads twice. */
-  async #importImages(request: IncomingMessage, signal: AbortSignal) {
-    const { dataDir, images, onImagesChanged } = this.#options;
-    const folder = join(dataDir, 'incoming');
-    const file = join(folder, `${randomUUID()}.tar`);
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    try {
-      await pipeline(request, createWriteStream(file, { mode: 0o600 }), { signal });
-      const imported = await images.importArchive(file, signal);
-      onImagesChanged();
-      return imported;
-    } catch (error) {
-      if (isAgentError(error, 'ImageImport')) throw badRequest(error.message);
-      throw error;
-    } finally {
-      await rm(file, { force: true });
-    }
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {

@@ -10,6 +10,7 @@ import { type Agent, createAgent } from '../../../src/agent/agent.ts';
 import { createCgroups } from '../../../src/agent/host/cgroups.ts';
 import { createExecutor } from '../../../src/agent/host/executor.ts';
 import { readMachine } from '../../../src/agent/host/machine.ts';
+import type { DiskUsage } from '../../../src/agent/images/garbage.ts';
 import { createImageStore } from '../../../src/agent/images/image-store.ts';
 import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from '../../../src/agent/types.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
@@ -40,6 +41,7 @@ export class Lab {
   readonly #logger: Logger;
   readonly #attached = new Map<string, string>();
   #agent: Agent | undefined;
+  #disk: (() => Promise<DiskUsage>) | undefined;
 
   private constructor(
     dataDir: string,
@@ -57,7 +59,7 @@ export class Lab {
     this.#logger = logger;
   }
 
-  static async open(): Promise<Lab> {
+  static async open(change: Partial<AgentOptions> = {}, disk?: () => Promise<DiskUsage>): Promise<Lab> {
     const dataDir = mkdtempSync(join(tmpdir(), 'kontiki-agent-'));
     const options: AgentOptions = {
       nodeName: 'test-node',
@@ -73,12 +75,14 @@ export class Lab {
       podsMax: 20,
       labels: { zone: 'a' },
       logLevel: 'warn',
+      ...change,
     };
     const logger = createLogger('agent', (process.env.TEST_LOG as 'debug') ?? 'error');
     const executor = await createExecutor({ logger });
     const cgroups = await createCgroups({ root: options.cgroupRoot });
     const images = await createImageStore({ dataDir, executor, insecureRegistries: [], logger, clock: systemClock });
     const lab = new Lab(dataDir, options, executor, cgroups, images, logger);
+    lab.#disk = disk;
     const scratch = mkdtempSync(join(tmpdir(), 'kontiki-image-'));
     try {
       await images.importArchive(busyboxArchive(scratch, image), AbortSignal.timeout(30_000));
@@ -103,6 +107,7 @@ export class Lab {
       images,
       network: this.#network(),
       machine: await readMachine({ dataDir: options.dataDir, podsMax: options.podsMax, capacity: options.capacity }),
+      ...(this.#disk ? { disk: this.#disk } : {}),
       clock: systemClock,
       random: systemRandom,
       logger: this.#logger,
