@@ -12,7 +12,7 @@ import * as assert from 'uvu/assert';
 import { createRelay } from '../../src/api/index.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { createHttpClient } from '../../src/machinery/http-client.ts';
-import { configMaps } from '../../src/machinery/resources.ts';
+import { configMaps, services } from '../../src/machinery/resources.ts';
 import type { Identity } from './certificates.ts';
 import { type ListeningApi, listeningApi } from './listening.ts';
 
@@ -161,7 +161,7 @@ test('a watch goes on event by event, also over HTTP/2, and many at once', async
 
 test('the agent asks as its node', async ({ agentSocket }) => {
   const client = createHttpClient({ socketPath: agentSocket });
-  await client.list(configMaps, { namespace: 'default' });
+  await client.list(services, { namespace: 'default' });
   await client.create(configMaps, { metadata: { name: 'x', namespace: 'default' } }).then(
     () => assert.unreachable(),
     (error: Error) => assert.match(error.message, /User "system:node:here" cannot create/),

@@ -1,6 +1,7 @@
 /** The network between simulated peers: it loses, doubles, delays and reorders, and is cut whole, in part or in one direction. */
+import { decodeMembership } from '../../src/consensus/membership.ts';
 import type { Message } from '../../src/consensus/messages.ts';
-import type { PeerId } from '../../src/consensus/types.ts';
+import type { Membership, PeerId } from '../../src/consensus/types.ts';
 import type { Random } from '../../src/lib/random.ts';
 import type { Faults } from './faults.ts';
 import type { Image } from './machine.ts';
@@ -23,6 +24,15 @@ export class Network {
   constructor(faults: Faults) {
     this.#faults = faults;
     this.#order = faults.stream('order');
+  }
+
+  /** Memberships on their way: a follower may take one up though the leader that sent it has lost it. */
+  get memberships(): Membership[] {
+    return this.#packets.flatMap(({ message }) => {
+      if (message.type === 'snapshot') return [message.meta.membership];
+      if (message.type !== 'append') return [];
+      return message.entries.flatMap(({ kind, data }) => (kind === 'membership' ? [decodeMembership(data)] : []));
+    });
   }
 
   get isCut(): boolean {

@@ -17,16 +17,19 @@ export function nextChange(
 
 /**
  * The next step towards `next` in the place of `former`, whose log had rot, in any order that a keeper may choose; undefined: done,
- * or `former` was no member.
+ * or `former` was no member. Nobody waits for a `next` that was lost in turn.
  */
 export function nextReplacement(
   { voters, learners }: Membership,
   [former, next]: readonly [former: PeerId, next: PeerId],
+  lost: ReadonlySet<PeerId>,
   random: Random,
 ): MembershipChange | undefined {
   if (!voters.includes(former) && !learners.includes(former)) return undefined;
-  if (!voters.includes(next) && !learners.includes(next)) return { type: 'addLearner', peer: next };
-  if (voters.includes(former) && learners.includes(next) && random.int(3) > 0) return { type: 'promote', peer: next };
+  if (!lost.has(next)) {
+    if (!voters.includes(next) && !learners.includes(next)) return { type: 'addLearner', peer: next };
+    if (voters.includes(former) && learners.includes(next) && random.int(3) > 0) return { type: 'promote', peer: next };
+  }
   return voters.length > 1 || voters[0] !== former ? { type: 'remove', peer: former } : undefined;
 }
 

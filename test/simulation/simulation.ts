@@ -228,7 +228,8 @@ class Simulation {
 
   // As long as each group of voters that may be in force keeps a majority.
   #mayLose(peer: SimulatedPeer): boolean {
-    const memberships = this.#peers.flatMap((each) => [...(each.core ? [each.core.membership] : []), ...each.membershipsOnDisk]);
+    const held = this.#peers.flatMap((each) => [...(each.core ? [each.core.membership] : []), ...each.membershipsOnDisk]);
+    const memberships = [...held, ...this.#network.memberships];
     const groups = memberships.flatMap(({ voters, votersOutgoing }) => [voters, votersOutgoing]);
     const isGone = (id: PeerId) => id === peer.id || this.#lost.has(id);
     return groups.every((group) => !group.includes(peer.id) || group.filter(isGone).length * 2 < group.length);
@@ -317,7 +318,8 @@ class Simulation {
       if (!core || !leads || pausedTicks > 0) continue;
       for (const former of this.#replacements.keys()) {
         this.#attempt(() => {
-          const change = nextReplacement(core.membership, [former, this.#inPlaceOf(former)], this.#faults.stream('replacements'));
+          const random = this.#faults.stream('replacements');
+          const change = nextReplacement(core.membership, [former, this.#inPlaceOf(former)], this.#lost, random);
           if (change) core.proposeMembership(change);
         });
       }
