@@ -3,6 +3,7 @@
  * All paths are below the agent's data folder unless said otherwise.
  */
 import type { PodSpec } from '../machinery/types.ts';
+import type { EvictionSettings } from './eviction/types.ts';
 
 export interface CommandResult {
   exitCode: number;
@@ -82,6 +83,8 @@ export interface ImageStore {
    * `inUse` images are never removed. Idempotent for one container id.
    */
   mountRoot(containerId: string, image: Image): Promise<string>;
+  /** The folder on disk that holds what a container has written below its root. Pure. */
+  writableLayer(containerId: string): string;
   /** Unmounts and removes the read-write layer. Idempotent. */
   removeRoot(containerId: string): Promise<void>;
 }
@@ -138,6 +141,10 @@ export interface Cgroups {
   removePod(podUid: string): Promise<void>;
   /** Usage of the whole pod. Working set = usage − inactive_file. */
   podUsage(podUid: string): Promise<{ cpuNanos: number; memoryWorkingSetBytes: number } | undefined>;
+  /** Working set of one container of a pod, bytes. */
+  containerMemory(podUid: string, containerId: string): Promise<number | undefined>;
+  /** Processes and threads of the whole pod. */
+  podProcesses(podUid: string): Promise<number | undefined>;
   /** Pods that have a cgroup below our root. */
   list(): Promise<string[]>;
   /** A cgroup of its own for monitors (conmon), and for the daemon itself. */
@@ -172,6 +179,10 @@ export interface AgentOptions {
   /** Overrides what the machine shows (several peers on one machine). */
   capacity?: { cpuMilli?: number; memoryBytes?: number };
   podsMax: number;
+  /** When pods have to go; left out: never. */
+  eviction?: EvictionSettings;
+  /** How long pods that need the lease run on when it is lost; left out: not at all. */
+  stopAfterLeaseLossMs?: number;
   labels: Record<string, string>;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }

@@ -137,6 +137,10 @@ class Store implements ImageStore {
     await this.#collectLayers();
   }
 
+  writableLayer(containerId: string): string {
+    return this.#roots.writableLayer(containerId);
+  }
+
   async mountRoot(containerId: string, image: Image): Promise<string> {
     const record = this.#records.get(image.id);
     if (!record) throw new AgentError('ImageNotFound', `image ${image.id} is not on this machine`, { image: image.id });

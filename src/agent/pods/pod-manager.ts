@@ -10,6 +10,7 @@ import { Informer } from '../../machinery/informer.ts';
 import { pods } from '../../machinery/resources.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
+import type { EvictablePod } from '../eviction/pressure-relief.ts';
 import { podPaths, readRecord } from './record.ts';
 import type { PodServices } from './services.ts';
 import { removeLeftover } from './teardown.ts';
@@ -72,6 +73,15 @@ export class PodManager {
   /** Pods that have, or may still get, something on this machine. */
   podUids(): Set<string> {
     return new Set(this.#workers.keys());
+  }
+
+  /** All of them, as those who make pods go see them. */
+  evictablePods(): EvictablePod[] {
+    return [...this.#workers.values()];
+  }
+
+  leaseChanged(): void {
+    for (const worker of this.#workers.values()) worker.leaseChanged();
   }
 
   #seen(pod: Pod): void {
