@@ -95,6 +95,7 @@ test('those above their requests go first, then the lower priority, then the lar
   const names = (resource: 'memory' | 'pids') => rankPods(table, resource).map(({ pod }) => pod.metadata.name);
   assert.equal(names('memory'), ['unknown', 'humble', 'far-above', 'above', 'important', 'within']);
   assert.equal(names('pids'), ['within', 'unknown', 'humble', 'above', 'far-above', 'important'], 'nobody asks for processes');
+  assert.ok(isCritical(podOf('named', {}, { priorityClassName: 'system-node-critical' })));
   assert.not(isCritical(podOf('api', {}, {}, { 'kubernetes.io/config.source': 'api' })));
 });
 

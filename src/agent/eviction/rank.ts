@@ -8,8 +8,9 @@ import { podRequests } from '../pods/needs.ts';
 import { unitsOf } from './decide.ts';
 import { type Observation, resourceOf, type ScarceResource, type Threshold } from './types.ts';
 
-/** Priority of `system-cluster-critical`, the lower of the two critical classes. */
+/** Priority of `system-cluster-critical`, the lower of the two critical classes; no other class may begin with `system-`. */
 const criticalPriorityMin = 2_000_000_000;
+const criticalClasses = ['system-cluster-critical', 'system-node-critical'];
 
 export interface PodUsage {
   memory: number;
@@ -28,13 +29,9 @@ export interface Candidate {
 
 /** Pods of the machine itself, and those on which the cluster stands. */
 export function isCritical({ metadata, spec }: Pod): boolean {
+  if ((spec?.priority ?? 0) >= criticalPriorityMin || criticalClasses.includes(spec?.priorityClassName ?? '')) return true;
   const source = metadata.annotations?.['kubernetes.io/config.source'];
-  const isStatic = source !== undefined && source !== 'api';
-  return (
-    isStatic ||
-    metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined ||
-    (spec?.priority ?? 0) >= criticalPriorityMin
-  );
+  return metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined || (source !== undefined && source !== 'api');
 }
 
 /** First to go first; without critical pods. */
