@@ -37,11 +37,6 @@ test.before(async () => {
   const evicted = () => lab.events.some(({ pod, reason }) => pod === 'greedy' && reason === 'Evicted');
   lab.parts = { readSignals: async () => ({ 'memory.available': short && !evicted() ? tight : plenty }) };
   await lab.startAgent();
-  // They are counted every ten seconds: the other tests need not wait for that. They ask for so much that pressure passes them by.
-  const limits = { 'ephemeral-storage': '1Mi' };
-  const requests = { memory: '1Gi' };
-  await lab.createPod('writer', sleeper(requests, 'dd if=/dev/zero of=/big bs=1024 count=2048; exec sleep 1000', limits));
-  await lab.createPod('talker', sleeper(requests, 'yes | head -c 1500000; exec sleep 1000', limits));
 });
 test.after(async () => {
   await lab.close();
@@ -107,6 +102,9 @@ test('without the lease a stateful pod stops at once and waits for it, and other
 });
 
 test('what a container writes beyond its limit, into its own layer or its log, evicts the pod', async () => {
+  const limits = { 'ephemeral-storage': '1Mi' };
+  await lab.createPod('writer', sleeper({}, 'dd if=/dev/zero of=/big bs=1024 count=2048; exec sleep 1000', limits));
+  await lab.createPod('talker', sleeper({}, 'yes | head -c 1500000; exec sleep 1000', limits));
   for (const name of ['writer', 'talker']) {
     const pod = await lab.podUntil(name, 'is evicted', ({ phase }) => phase === 'Failed');
     assert.is(pod.status?.reason, 'Evicted');

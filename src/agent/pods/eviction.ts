@@ -6,7 +6,7 @@ import { isCritical } from '../eviction/rank.ts';
 import { exceededLimit, hasLimits, storageLimits } from '../eviction/storage-limits.ts';
 import type { PodContext } from './pod-context.ts';
 
-/** As often as the kubelet looks. */
+/** As often as the kubelet looks, unless the settings say otherwise. */
 const lookIntervalMs = 10_000;
 /** Where counting takes long, it is done less often: at most a tenth of the time is spent with it. */
 const restPerCount = 9;
@@ -55,7 +55,8 @@ export class Evictor {
         return;
       }
       const tookMs = services.clock.monotonicMs() - beganMs;
-      await delay(services.clock, Math.max(lookIntervalMs, tookMs * restPerCount), signal);
+      const intervalMs = services.options.eviction?.lookIntervalMs ?? lookIntervalMs;
+      await delay(services.clock, Math.max(intervalMs, tookMs * restPerCount), signal);
     }
   }
 }
