@@ -11,6 +11,11 @@ import type { Client } from '../machinery/client.ts';
 import { Informer } from '../machinery/informer.ts';
 import { services as serviceResource } from '../machinery/resources.ts';
 import type { Node } from '../machinery/types.ts';
+import { DiskMeter } from './eviction/disk-meter.ts';
+import { PodMeter } from './eviction/pod-meter.ts';
+import { PressureRelief } from './eviction/pressure-relief.ts';
+import { readSignals } from './eviction/signals.ts';
+import type { EvictionSettings, Observations } from './eviction/types.ts';
 import type { Machine } from './host/machine.ts';
 import type { DiskUsage } from './images/garbage.ts';
 import { diskUsage, ImageCollector } from './images/image-collector.ts';
@@ -19,6 +24,7 @@ import { NodeKeeper } from './node-status/node-keeper.ts';
 import { allocatableOf } from './node-status/node-object.ts';
 import { ExitWatch } from './pods/exit-watch.ts';
 import { HostPorts } from './pods/host-ports.ts';
+import { LeaseGate } from './pods/lease-gate.ts';
 import { Ledger } from './pods/ledger.ts';
 import { Objects } from './pods/objects.ts';
 import { PodManager } from './pods/pod-manager.ts';
@@ -43,6 +49,8 @@ export interface AgentParts {
   machine: Machine;
   /** The disk that holds images; left out: the data folder's. */
   disk?: () => Promise<DiskUsage>;
+  /** What is left of the machine; left out: as measured. */
+  readSignals?: () => Promise<Observations>;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -54,6 +62,8 @@ export interface Agent {
   /** Containers, mounts and network stay: another agent takes them up. */
   stop(): Promise<void>;
 }
+
+const noEviction: EvictionSettings = { thresholds: [], transitionMs: 0, maxPodGraceSeconds: 0, lookIntervalMs: 10_000 };
 
 export async function createAgent(parts: AgentParts): Promise<Agent> {
   const { options, client, clock, random, logger, machine, executor, cgroups, images, network } = parts;
@@ -74,8 +84,29 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
       await network.sweep(manager.podUids());
       await hostPorts.start();
     },
+    pressure: () => eviction.conditions,
     runtimeVersion,
     kubeletVersion,
+  });
+  const meter = new PodMeter({ cgroups, images, disk: new DiskMeter({ executor, logger }) });
+  const eviction = new PressureRelief({
+    settings: options.eviction ?? noEviction,
+    readSignals: parts.readSignals ?? (() => readSignals(options.dataDir)),
+    pods: () => manager.evictablePods(),
+    usage: (pod, resource, signal) => meter.usage(pod, resource, signal),
+    ...(options.imageGarbage && { reclaimDisk: async () => void (await images.prune({ all: true })) }),
+    events: parts.events,
+    node: () => keeper.node,
+    clock,
+    logger,
+    onChange: () => keeper.refresh(),
+  });
+  const { leaseSocket } = options;
+  const gate = new LeaseGate({
+    clock,
+    watched: leaseSocket !== undefined,
+    stopAfterMs: options.stopAfterLeaseLossMs ?? 0,
+    onChange: () => manager.leaseChanged(),
   });
   const links = new Informer({ client, resource: serviceResource, clock, random, logger });
   const exits = new ExitWatch();
@@ -90,6 +121,9 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     hostPorts,
     nodeKnown: (signal) => abortable(keeper.known, signal),
     node: () => keeper.node,
+    pressure: () => eviction.conditions,
+    meter,
+    gate,
     bounding,
     seccomp: new SeccompProfiles({ folder: join(options.dataDir, 'seccomp') }),
     hostDevices: () => readHostDevices(),
@@ -125,11 +159,19 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
       clock,
       logger,
     });
-  const { leaseSocket } = options;
   const lease =
     leaseSocket === undefined
       ? undefined
-      : new LeaseWatch({ ask: () => askLease(leaseSocket), events: parts.events, node: () => keeper.node, clock, logger });
+      : new LeaseWatch({
+          ask: () => askLease(leaseSocket),
+          events: parts.events,
+          node: () => keeper.node,
+          clock,
+          logger,
+          onLeaseLost: () => gate.lost(),
+          onLeaseRegained: () => gate.regained(),
+          onFirstLease: () => gate.regained(),
+        });
   let linked: Promise<void> | undefined;
   return {
     async start() {
@@ -138,6 +180,8 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
       linked = links.start(stopping.signal);
       await manager.start();
       keeper.start();
+      eviction.start();
+      gate.start();
       lease?.start();
       collector?.start();
       await server.listen();
@@ -148,6 +192,8 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
       await server.close();
       await lease?.stop();
       await collector?.stop();
+      gate.stop();
+      await eviction.stop();
       await manager.stop();
       await keeper.stop();
       exits.stop();

@@ -24,6 +24,8 @@ export interface LeaseWatchOptions {
   /** The lease is over: what must not run in two places has to stop here. */
   onLeaseLost?: () => void;
   onLeaseRegained?: () => void;
+  /** The first lease since this agent runs. */
+  onFirstLease?: () => void;
 }
 
 export class LeaseWatch {
@@ -73,6 +75,7 @@ export class LeaseWatch {
     if (remainingMs > 0) {
       this.#expiry = clock.setTimer(remainingMs, () => this.#judge());
       if (this.#held === false) this.#regained();
+      else if (this.#held === undefined) this.#options.onFirstLease?.();
       this.#held = true;
     } else if (this.#held) {
       this.#held = false;

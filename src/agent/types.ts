@@ -4,6 +4,7 @@
  */
 import type { PodSpec } from '../machinery/types.ts';
 import type { AgentError } from './errors.ts';
+import type { EvictionSettings } from './eviction/types.ts';
 import type { GarbagePolicy } from './images/garbage.ts';
 
 export interface CommandResult {
@@ -146,6 +147,8 @@ export interface ImageStore {
    * `inUse` images are never removed. Idempotent for one container id.
    */
   mountRoot(containerId: string, image: Image): Promise<string>;
+  /** The folder on disk that holds what a container has written below its root. Pure. */
+  writableLayer(containerId: string): string;
   /** Unmounts and removes the read-write layer. Idempotent. */
   removeRoot(containerId: string): Promise<void>;
 }
@@ -202,6 +205,10 @@ export interface Cgroups {
   removePod(podUid: string): Promise<void>;
   /** Usage of the whole pod. Working set = usage − inactive_file. */
   podUsage(podUid: string): Promise<{ cpuNanos: number; memoryWorkingSetBytes: number } | undefined>;
+  /** Working set of one container of a pod, bytes. */
+  containerMemory(podUid: string, containerId: string): Promise<number | undefined>;
+  /** Processes and threads of the whole pod. */
+  podProcesses(podUid: string): Promise<number | undefined>;
   /** Pods that have a cgroup below our root. */
   list(): Promise<string[]>;
   /** A cgroup of its own for monitors (conmon), and for the daemon itself. */
@@ -238,6 +245,10 @@ export interface AgentOptions {
   /** Overrides what the machine shows (several peers on one machine). */
   capacity?: { cpuMilli?: number; memoryBytes?: number };
   podsMax: number;
+  /** When pods have to go; left out: never. */
+  eviction?: EvictionSettings;
+  /** How long pods that need the lease run on when it is lost; left out: not at all. */
+  stopAfterLeaseLossMs?: number;
   labels: Record<string, string>;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }

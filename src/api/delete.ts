@@ -20,11 +20,17 @@ import { type Plan, writeLoop } from './write-loop.ts';
 const answersWithObject = new Set(['pods', 'services', 'serviceaccounts', 'persistentvolumeclaims', 'persistentvolumes']);
 const parallelDeletions = 8;
 
-export async function deleteObject(context: RegistryContext, target: NamedTarget, options: DeletionOptions): Promise<Outcome> {
+/** `mark` changes the object in the write that begins its deletion; not when it is being deleted already. */
+export async function deleteObject<T extends KubeObject>(
+  context: RegistryContext,
+  target: NamedTarget,
+  options: DeletionOptions,
+  mark?: (object: T) => void,
+): Promise<Outcome> {
   const { kind } = target.resolved;
   const done = await writeLoop(context, target, options.dryRun ?? false, async (record) => {
     if (!record) throw notFound(groupResource(kind), target.name);
-    return planDeletion(context, target, record, options);
+    return planDeletion(context, target, record, options, mark as ((object: KubeObject) => void) | undefined);
   });
   if (!done.removed || answersWithObject.has(kind.plural)) return outcomeOf(target.resolved, done, 200);
   return success(target.resolved, target.name, { uid: done.object.metadata.uid, code: 200 });
@@ -35,6 +41,7 @@ async function planDeletion(
   target: NamedTarget,
   record: StoreRecord,
   options: DeletionOptions,
+  mark?: (object: KubeObject) => void,
 ): Promise<Plan> {
   const { kind } = target.resolved;
   const current = objectOf(record);
@@ -43,7 +50,10 @@ async function planDeletion(
   const request = admissionRequest({ operation: 'DELETE', target, oldObject: current, options });
   await context.admission.admit(request, context);
   const next = structuredClone(current);
-  if (!current.metadata.deletionTimestamp) kind.prepareDelete?.(next, { nowMs: context.clock.wallMs() });
+  if (!current.metadata.deletionTimestamp) {
+    kind.prepareDelete?.(next, { nowMs: context.clock.wallMs() });
+    mark?.(next);
+  }
   setFinalizers(next, options.propagationPolicy ?? defaultPolicy(kind));
   setDeletion(next, kind, options.gracePeriodSeconds, context.clock.wallMs());
   return withAdmitted(finished(context, kind, next) ?? { next }, request);

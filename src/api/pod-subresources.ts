@@ -77,8 +77,23 @@ export async function evictPod(
   const { dryRun, ...deletion } = eviction.deleteOptions ?? {};
   await context.admission.admit(admissionRequest({ operation: 'CREATE', target, object: eviction, options }), context);
   const asked = Array.isArray(dryRun) && dryRun.includes('All');
-  await deleteObject(context, { ...target, subresource: undefined }, { ...deletion, dryRun: options.dryRun || asked });
+  const mark = (pod: Pod) => markEvicted(pod, timestamp(context.clock.wallMs()));
+  await deleteObject(context, { ...target, subresource: undefined }, { ...deletion, dryRun: options.dryRun || asked }, mark);
   return success(target.resolved, target.name, { code: 201 });
+}
+
+/** In the same write that deletes it, so that whoever waits for its end learns why. */
+function markEvicted(pod: Pod, now: string): void {
+  const type = 'DisruptionTarget';
+  const condition: PodCondition = {
+    type,
+    status: 'True',
+    reason: 'EvictionByEvictionAPI',
+    message: 'Eviction API: evicting',
+    lastTransitionTime: now,
+  };
+  pod.status ??= {};
+  pod.status.conditions = [...(pod.status.conditions ?? []).filter((each) => each.type !== type), condition];
 }
 
 function bodyOf(body: unknown, kind: string): object {

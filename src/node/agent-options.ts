@@ -2,6 +2,7 @@
 import type { AgentOptions } from '../agent/types.ts';
 import { quantityMilli, quantityValue } from '../machinery/quantity.ts';
 import type { NodeConfig, NodePaths } from './config.ts';
+import { evictionSettings } from './eviction-settings.ts';
 
 export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
   const { runtime, cgroupRoot, insecureRegistries, systemReserved, capacity, podsMax, labels } = config.agent;
@@ -27,6 +28,8 @@ export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions
       ...(capacity.memory ? { memoryBytes: quantityValue(capacity.memory) } : {}),
     },
     podsMax,
+    eviction: evictionSettings(config.agent.eviction),
+    stopAfterLeaseLossMs: config.agent.stopAfterLeaseLossSeconds * 1_000,
     labels,
     logLevel: config.log.level,
   };

@@ -6,6 +6,7 @@ import schema from '../../cluster-config/schema.json' with { type: 'json' };
 import { errorMessage } from '../lib/errors.ts';
 import type { LogLevel } from '../lib/logger.ts';
 import { NodeError } from './errors.ts';
+import { type EvictionConfig, evictionProblems } from './eviction-settings.ts';
 import { checkSchema, type JsonSchema } from './schema-check.ts';
 
 export interface NodeConfig {
@@ -26,6 +27,8 @@ export interface NodeConfig {
     imageMinimumGCAgeSeconds: number;
     imageMaximumGCAgeSeconds: number;
     podsMax: number;
+    eviction: EvictionConfig;
+    stopAfterLeaseLossSeconds: number;
     labels: Record<string, string>;
   };
   log: { level: LogLevel };
@@ -57,6 +60,7 @@ export function parseConfig(text: string, source: string): NodeConfig {
     problems.push('cluster.nodePorts.from must not be above cluster.nodePorts.to');
   }
   if (problems.length === 0) problems.push(...imageCollectionProblems(config.agent));
+  if (problems.length === 0) problems.push(...evictionProblems(config.agent.eviction));
   // sun_path holds 108 bytes; the longest socket's name below dataDir is run/streams.sock.
   if (problems.length === 0 && Buffer.byteLength(config.dataDir) > 80) {
     problems.push('dataDir must be at most 80 bytes long: Unix sockets live below it');

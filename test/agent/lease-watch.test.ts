@@ -7,6 +7,7 @@ import { ManualClock } from '../client/manual-clock.ts';
 function watch(answer: () => number | undefined | Promise<number | undefined>) {
   const clock = new ManualClock();
   const seen: string[] = [];
+  const first: string[] = [];
   const lease = new LeaseWatch({
     ask: async () => answer(),
     events: { record: (_about, type, reason) => void seen.push(`${type} ${reason}`) },
@@ -15,14 +16,16 @@ function watch(answer: () => number | undefined | Promise<number | undefined>) {
     logger: silentLogger,
     onLeaseLost: () => void seen.push('lost'),
     onLeaseRegained: () => void seen.push('regained'),
+    onFirstLease: () => void first.push('first'),
   });
   lease.start();
-  return { clock, seen, lease };
+  return { clock, seen, first, lease };
 }
 
 test('a lease that is renewed is held, and nothing is said', async () => {
-  const { clock, seen, lease } = watch(() => 3_800);
+  const { clock, seen, first, lease } = watch(() => 3_800);
   await clock.advance(60_000);
+  assert.equal(first, ['first'], 'only the first lease is one');
   assert.ok(lease.held);
   assert.equal(seen, []);
   await lease.stop();

@@ -1,7 +1,7 @@
 /** A pod whose disk emptyDir outgrows its limit is evicted; one within stays. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { sizedVolumes } from '../../src/agent/volumes/size-limits.ts';
+import { sizedVolumes } from '../../src/agent/eviction/storage-limits.ts';
 import type { PodSpec } from '../../src/machinery/types.ts';
 import { image, Lab } from './support/lab.ts';
 

@@ -72,6 +72,25 @@ test('a change by somebody else is written over', async () => {
   stop.abort();
 });
 
+test('the condition DisruptionTarget is written by whoever makes the pod go, and never fought over', async () => {
+  const { api, writer, stored, stop } = await setting();
+  const ready = { type: 'Ready', status: 'False' };
+  const target = (reason: string) => ({ type: 'DisruptionTarget', status: 'True', reason, message: 'why' });
+  const reasonStored = async () => (await stored())?.conditions?.find(({ type }) => type === 'DisruptionTarget')?.reason;
+  writer.set(status('Running'));
+  await writer.flushed(soon());
+  const conditions = [...((await stored())?.conditions ?? []), target('DeletionByTaintManager')];
+  writer.observe(await api.patch(pods, 'p', 'merge', { status: { conditions } }, { namespace: 'd' }));
+  await writer.flushed(soon());
+  writer.set(status('Running', { conditions: [ready, target('EvictionByEvictionAPI')] }));
+  await writer.flushed(soon());
+  assert.is(await reasonStored(), 'DeletionByTaintManager');
+  writer.set(status('Failed', { conditions: [ready, target('TerminationByKubelet')] }));
+  await writer.flushed(soon());
+  assert.is(await reasonStored(), 'TerminationByKubelet');
+  stop.abort();
+});
+
 test('a pod made anew under the name is left alone', async () => {
   const { api, writer, stored, stop } = await setting();
   await api.delete(pods, 'p', { namespace: 'd', gracePeriodSeconds: 0 });

@@ -126,7 +126,10 @@ test('an eviction deletes the pod with the grace it asks for', async () => {
   await client.create(pods, pod('p', { nodeName: 'node-1' }), inDefault);
   const eviction = { metadata: { name: 'p' }, deleteOptions: { gracePeriodSeconds: 7 } };
   await client.create(pods, eviction, { namespace, subresource: 'eviction', name: 'p' });
-  assert.is((await client.get(pods, 'p', inDefault)).metadata.deletionGracePeriodSeconds, 7);
+  const evicted = await client.get(pods, 'p', inDefault);
+  assert.is(evicted.metadata.deletionGracePeriodSeconds, 7);
+  const { type, status, reason, message } = evicted.status?.conditions?.at(-1) ?? {};
+  assert.equal([type, status, reason, message], ['DisruptionTarget', 'True', 'EvictionByEvictionAPI', 'Eviction API: evicting']);
 });
 
 test('an agent writes its own node and the status of its own pods, and nothing else', async () => {

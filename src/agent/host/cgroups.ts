@@ -113,23 +113,41 @@ class CgroupTree implements Cgroups {
   async podUsage(podUid: string): Promise<{ cpuNanos: number; memoryWorkingSetBytes: number } | undefined> {
     for (const name of classes) {
       const path = `${this.#root}/pods/${name}/pod${podUid}`;
-      const [cpu, memory, stat] = await (this.version === 1
-        ? Promise.all([
-            this.#read('cpuacct', path, 'cpuacct.usage'),
-            this.#read('memory', path, 'memory.usage_in_bytes'),
-            this.#read('memory', path, 'memory.stat'),
-          ])
-        : Promise.all([
-            this.#read('cpu', path, 'cpu.stat'),
-            this.#read('memory', path, 'memory.current'),
-            this.#read('memory', path, 'memory.stat'),
-          ]));
-      if (cpu === undefined || memory === undefined || stat === undefined) continue;
-      const inactive = field(stat, this.version === 1 ? 'total_inactive_file' : 'inactive_file');
+      const [cpu, memoryWorkingSetBytes] = await Promise.all([
+        this.version === 1 ? this.#read('cpuacct', path, 'cpuacct.usage') : this.#read('cpu', path, 'cpu.stat'),
+        this.#workingSet(path),
+      ]);
+      if (cpu === undefined || memoryWorkingSetBytes === undefined) continue;
       const cpuNanos = this.version === 1 ? Number(cpu) : field(cpu, 'usage_usec') * 1_000;
-      return { cpuNanos, memoryWorkingSetBytes: Math.max(0, Number(memory) - inactive) };
+      return { cpuNanos, memoryWorkingSetBytes };
     }
     return undefined;
+  }
+
+  async containerMemory(podUid: string, containerId: string): Promise<number | undefined> {
+    for (const name of classes) {
+      const bytes = await this.#workingSet(`${this.#root}/pods/${name}/pod${podUid}/${containerId}`);
+      if (bytes !== undefined) return bytes;
+    }
+    return undefined;
+  }
+
+  async podProcesses(podUid: string): Promise<number | undefined> {
+    for (const name of classes) {
+      const count = await this.#read('pids', `${this.#root}/pods/${name}/pod${podUid}`, 'pids.current');
+      if (count !== undefined) return Number(count);
+    }
+    return undefined;
+  }
+
+  async #workingSet(path: string): Promise<number | undefined> {
+    const old = this.version === 1;
+    const [memory, stat] = await Promise.all([
+      this.#read('memory', path, old ? 'memory.usage_in_bytes' : 'memory.current'),
+      this.#read('memory', path, 'memory.stat'),
+    ]);
+    if (memory === undefined || stat === undefined) return undefined;
+    return Math.max(0, Number(memory) - field(stat, old ? 'total_inactive_file' : 'inactive_file'));
   }
 
   async list(): Promise<string[]> {

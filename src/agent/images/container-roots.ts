@@ -66,6 +66,11 @@ export class ContainerRoots {
     });
   }
 
+  /** Where what the container writes lies. */
+  writableLayer(containerId: string): string {
+    return join(this.#containerFolder(containerId), 'upper');
+  }
+
   async remove(containerId: string): Promise<void> {
     await this.#serially(containerId, async () => {
       const folder = this.#containerFolder(containerId);

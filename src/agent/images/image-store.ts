@@ -187,6 +187,10 @@ class Store implements ImageStore {
     this.#keeping.setUsers(users);
   }
 
+  writableLayer(containerId: string): string {
+    return this.#roots.writableLayer(containerId);
+  }
+
   async mountRoot(containerId: string, image: Image): Promise<string> {
     const record = this.#records.get(image.id);
     if (!record) throw new AgentError('ImageNotFound', `image ${image.id} is not on this machine`, { image: image.id });

@@ -3,7 +3,6 @@
  * node lifecycle controller, after a silence) has said otherwise. Also tells the pod network its range and its peers. The API may
  * be away at any time; what is wanted is written when it is back.
  */
-import { totalmem } from 'node:os';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { Random } from '../../lib/random.ts';
@@ -13,6 +12,7 @@ import { Informer } from '../../machinery/informer.ts';
 import { nodes } from '../../machinery/resources.ts';
 import { isReason } from '../../machinery/status.ts';
 import type { Node } from '../../machinery/types.ts';
+import type { PressureCondition } from '../eviction/types.ts';
 import type { Machine } from '../host/machine.ts';
 import { Waker } from '../pods/waker.ts';
 import type { AgentOptions, ImageStore, PodNetwork } from '../types.ts';
@@ -29,11 +29,13 @@ export interface NodeKeeperOptions {
   logger: Logger;
   /** Runs after the pod network has started and before any pod is attached to it. */
   onNetworkStarted: () => Promise<void>;
+  /** What the machine runs short of; `refresh` tells of a change. */
+  pressure: () => ReadonlySet<PressureCondition>;
   runtimeVersion: string;
   kubeletVersion: string;
 }
 
-/** Images and pressure are looked at this often; nothing is written when nothing changed. */
+/** Images are looked at this often; nothing is written when nothing changed. */
 const lookIntervalMs = 10_000;
 const retryMsMin = 200;
 const retryMsMax = 5_000;
@@ -177,8 +179,8 @@ export class NodeKeeper {
   }
 
   async #status(node: Node) {
-    const { options, machine, images, clock, runtimeVersion, kubeletVersion } = this.#options;
-    const [usage, present] = await Promise.all([machine.usage(), images.list()]);
+    const { options, machine, images, clock, pressure, runtimeVersion, kubeletVersion } = this.#options;
+    const present = await images.list();
     const notReady = this.#networkUp
       ? undefined
       : { reason: 'AgentNotReady', message: this.#networkError ?? 'the pod network is not up: the node has no podCIDR yet' };
@@ -189,10 +191,7 @@ export class NodeKeeper {
       kubeletVersion,
       images: present,
       notReady,
-      free: {
-        memoryBytes: totalmem() - usage.memoryBytes,
-        ephemeralStorageBytes: usage.ephemeralStorageFreeBytes,
-      },
+      pressure: pressure(),
       nowMs: clock.wallMs(),
       conditions: node.status?.conditions ?? [],
     });

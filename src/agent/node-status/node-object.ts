@@ -1,6 +1,7 @@
 /** This machine as a Node. Pure: facts come in, the object's parts come out. */
 import { formatMilli } from '../../machinery/quantity.ts';
 import type { Node, NodeCondition } from '../../machinery/types.ts';
+import type { PressureCondition } from '../eviction/types.ts';
 import type { Machine } from '../host/machine.ts';
 import type { Capacity } from '../pods/ledger.ts';
 import { timestamp } from '../pods/status.ts';
@@ -17,8 +18,8 @@ export interface NodeFacts {
   images: readonly Image[];
   /** Undefined: ready. */
   notReady: { reason: string; message: string } | undefined;
-  /** Of the machine, to tell pressure. */
-  free: { memoryBytes: number; ephemeralStorageBytes: number };
+  /** What the machine runs short of. */
+  pressure: ReadonlySet<PressureCondition>;
   nowMs: number;
   /** The conditions as stored, for transition times and those of others. */
   conditions: readonly NodeCondition[];
@@ -27,9 +28,6 @@ export interface NodeFacts {
 /** As the kubelet: more would make every Node large. */
 const imagesMax = 50;
 const namesMax = 5;
-/** Below this the machine is under pressure. */
-const memoryFreeBytesMin = 100 * 1024 * 1024;
-const storageFreeShareMin = 0.1;
 
 /** Labels every node has, then the configured ones. */
 export function nodeLabels(options: AgentOptions, architecture: string): Record<string, string> {
@@ -93,7 +91,7 @@ export function nodeStatus(facts: NodeFacts): NodeStatus {
   };
 }
 
-function conditions({ notReady, free, machine, nowMs, conditions: known }: NodeFacts): NodeCondition[] {
+function conditions({ notReady, pressure, nowMs, conditions: known }: NodeFacts): NodeCondition[] {
   const now = timestamp(nowMs);
   const make = (type: string, holds: boolean, reason: string, message: string): NodeCondition => {
     const status = holds ? 'True' : 'False';
@@ -101,16 +99,16 @@ function conditions({ notReady, free, machine, nowMs, conditions: known }: NodeF
     const lastTransitionTime = before?.status === status && before.lastTransitionTime ? before.lastTransitionTime : now;
     return { type, status, reason, message, lastHeartbeatTime: now, lastTransitionTime };
   };
-  const memoryShort = free.memoryBytes < memoryFreeBytesMin;
-  const storageShort = free.ephemeralStorageBytes < machine.capacity.ephemeralStorageBytes * storageFreeShareMin;
   return [
-    memoryShort
-      ? make('MemoryPressure', true, 'AgentHasInsufficientMemory', 'the machine has little memory left')
-      : make('MemoryPressure', false, 'AgentHasSufficientMemory', 'the machine has memory left'),
-    storageShort
-      ? make('DiskPressure', true, 'AgentHasDiskPressure', 'the disk of the data folder is nearly full')
-      : make('DiskPressure', false, 'AgentHasNoDiskPressure', 'the disk of the data folder has room'),
-    make('PIDPressure', false, 'AgentHasSufficientPID', 'the machine has process numbers left'),
+    pressure.has('MemoryPressure')
+      ? make('MemoryPressure', true, 'KubeletHasInsufficientMemory', 'kubelet has insufficient memory available')
+      : make('MemoryPressure', false, 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
+    pressure.has('DiskPressure')
+      ? make('DiskPressure', true, 'KubeletHasDiskPressure', 'kubelet has disk pressure')
+      : make('DiskPressure', false, 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
+    pressure.has('PIDPressure')
+      ? make('PIDPressure', true, 'KubeletHasInsufficientPID', 'kubelet has insufficient PID available')
+      : make('PIDPressure', false, 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
     notReady
       ? make('Ready', false, notReady.reason, notReady.message)
       : make('Ready', true, 'AgentReady', 'the agent runs and takes pods'),

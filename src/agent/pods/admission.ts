@@ -1,6 +1,10 @@
 /** Whether this machine takes a pod up. Pure but for the ledger; the words are those Kubernetes users know. */
 import { matchesRequired } from '../../machinery/node-affinity.ts';
+import { qosClassOf } from '../../machinery/qos.ts';
+import { toleratesAll } from '../../machinery/tolerations.ts';
 import type { Node, Pod } from '../../machinery/types.ts';
+import { isCritical } from '../eviction/rank.ts';
+import type { PressureCondition } from '../eviction/types.ts';
 import type { HostPorts } from './host-ports.ts';
 import type { Ledger, Shortage } from './ledger.ts';
 import { podRequests } from './needs.ts';
@@ -12,7 +16,15 @@ export interface Refusal {
 }
 
 /** Reserves what the pod needs, or says why not. The refusal is final: the pod's phase becomes Failed. */
-export function admit(pod: Pod, node: Pick<Node, 'metadata'>, ledger: Ledger, hostPorts: HostPorts): Refusal | undefined {
+export function admit(
+  pod: Pod,
+  node: Pick<Node, 'metadata'>,
+  ledger: Ledger,
+  hostPorts: HostPorts,
+  pressure: ReadonlySet<PressureCondition> = new Set(),
+): Refusal | undefined {
+  const pressed = refusedUnderPressure(pod, pressure);
+  if (pressed) return pressed;
   const spec = pod.spec!;
   const labels = node.metadata.labels ?? {};
   const wanted = Object.entries(spec.nodeSelector ?? {});
@@ -29,6 +41,18 @@ export function admit(pod: Pod, node: Pick<Node, 'metadata'>, ledger: Ledger, ho
   const shortage = ledger.reserve(pod.metadata.uid!, podRequests(spec));
   if (shortage) hostPorts.drop(pod.metadata.uid!);
   return shortage && { reason: `OutOf${shortage.resource}`, message: shortageMessage(shortage) };
+}
+
+/** While the machine is short of memory only those that asked for none are refused, short of anything else all but critical ones. */
+function refusedUnderPressure(pod: Pod, pressure: ReadonlySet<PressureCondition>): Refusal | undefined {
+  if (pressure.size === 0 || isCritical(pod)) return undefined;
+  if (pressure.size === 1 && pressure.has('MemoryPressure')) {
+    if (qosClassOf(pod.spec!) !== 'BestEffort') return undefined;
+    if (toleratesAll(pod.spec?.tolerations, { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' }))
+      return undefined;
+  }
+  const message = `Pod was rejected: The node had condition: [${[...pressure].sort().join(' ')}]. `;
+  return { reason: 'Evicted', message };
 }
 
 function shortageMessage({ resource, requested, used, capacity }: Shortage): string {

@@ -35,9 +35,6 @@ interface StopRequest {
   graceSeconds?: number;
 }
 
-/** An evicted pod has to go soon. */
-const evictionStop: StopRequest = { graceSeconds: 1 };
-
 export class ContainerRuns {
   readonly probes: PodProbes;
   readonly #options: ContainerRunsOptions;
@@ -149,7 +146,8 @@ export class ContainerRuns {
       const container = containersOf(this.#context.pod()).find(({ name }) => name === action.container)!;
       if (action.type === 'stop') {
         const run = this.#current(container);
-        if (run) await this.#stop(container, run, this.#context.record.failed?.reason === 'Evicted' ? evictionStop : {});
+        const graceSeconds = this.#context.record.failed?.graceSeconds;
+        if (run) await this.#stop(container, run, graceSeconds === undefined ? {} : { graceSeconds });
         acted = true;
       } else if ((this.#retryAtMs.get(container.name) ?? 0) <= nowMs) {
         acted = (await this.#start(container, action.attempt, signal)) || acted;
@@ -158,16 +156,20 @@ export class ContainerRuns {
     return acted;
   }
 
-  /** All containers at once, then the sidecars, last to first. */
-  async stopAll(): Promise<void> {
+  /** All containers at once, then the sidecars, last to first. True when something ran. */
+  async stopAll(request: StopRequest = {}): Promise<boolean> {
     this.probes.stopLiveness();
     const spec = this.#context.pod().spec!;
+    let ran = false;
     const stop = async (container: Container) => {
       const run = this.#current(container);
-      if (run && run.state !== 'exited') await this.#stop(container, run);
+      if (!run || run.state === 'exited') return;
+      ran = true;
+      await this.#stop(container, run, request);
     };
     await Promise.all([...spec.containers, ...ephemeralOf(spec)].map(stop));
     for (const container of (spec.initContainers ?? []).toReversed()) await stop(container);
+    return ran;
   }
 
   #current(container: Container): ContainerRun | undefined {

@@ -119,6 +119,14 @@ function startOrWait(container: Container, state: ContainerRecord, input: PlanIn
   return true;
 }
 
+/** What would be started waits instead. In place. */
+export function withoutStarts(plan: PodPlan): void {
+  const message = 'this machine is out of contact with the quorum of the cluster';
+  for (const action of plan.actions)
+    if (action.type === 'start') plan.waiting[action.container] = { reason: 'LeaseLost', message };
+  plan.actions = plan.actions.filter(({ type }) => type !== 'start');
+}
+
 function endedForGood(state: ContainerRecord, policy: RestartPolicy): boolean {
   const run = state.current;
   if (run?.state !== 'exited') return false;

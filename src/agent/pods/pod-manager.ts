@@ -10,6 +10,7 @@ import { Informer } from '../../machinery/informer.ts';
 import { pods } from '../../machinery/resources.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
+import type { EvictablePod } from '../eviction/pressure-relief.ts';
 import type { ImageUser } from '../types.ts';
 import { podPaths, readRecord } from './record.ts';
 import type { PodServices } from './services.ts';
@@ -78,6 +79,15 @@ export class PodManager {
   /** The images that pods here need, and their containers. A pod that has ended needs none. */
   imageUsers(): ImageUser[] {
     return [...this.#workers.values()].filter(({ record }) => !record.ended).map(imageUserOf);
+  }
+
+  /** All of them, as those who make pods go see them. */
+  evictablePods(): EvictablePod[] {
+    return [...this.#workers.values()];
+  }
+
+  leaseChanged(): void {
+    for (const worker of this.#workers.values()) worker.leaseChanged();
   }
 
   #seen(pod: Pod): void {

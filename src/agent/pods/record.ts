@@ -53,8 +53,11 @@ export interface PodRecord {
   pod: Pod;
   /** Set once, when the pod was taken up. */
   startTime: string;
-  /** Why this machine refused the pod, or ended it (deadline). The phase is then Failed for good. */
-  failed?: { reason: string; message: string };
+  /**
+   * Why this machine refused the pod, or ended it (deadline, eviction). The phase is then Failed for good. An eviction says how long
+   * the containers get, and whether the machine's need was the cause.
+   */
+  failed?: { reason: string; message: string; graceSeconds?: number; disruption?: true };
   /** True from the first sandbox on. */
   hadSandbox: boolean;
   /** The process that holds the shared process namespace. */

@@ -3,12 +3,15 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { Client } from '../../machinery/client.ts';
 import type { KubeObject, Node } from '../../machinery/types.ts';
+import type { PodMeter } from '../eviction/pod-meter.ts';
+import type { PressureCondition } from '../eviction/types.ts';
 import type { ContainerRuntime } from '../runtime/container-runtime.ts';
 import type { SeccompProfiles } from '../runtime/seccomp.ts';
 import type { HostDevice } from '../runtime/spec.ts';
 import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from '../types.ts';
 import type { ExitWatch } from './exit-watch.ts';
 import type { HostPorts } from './host-ports.ts';
+import type { LeaseGate } from './lease-gate.ts';
 import type { Ledger } from './ledger.ts';
 import type { Objects } from './objects.ts';
 
@@ -38,6 +41,10 @@ export interface PodServices {
   nodeKnown(signal: AbortSignal): Promise<void>;
   /** This machine's Node as last seen. */
   node(): Pick<Node, 'metadata'>;
+  /** What this machine runs short of. */
+  pressure(): ReadonlySet<PressureCondition>;
+  meter: PodMeter;
+  gate: LeaseGate;
   /** `CAP_…` names of this process's bounding set. */
   bounding: ReadonlySet<string>;
   seccomp: SeccompProfiles;

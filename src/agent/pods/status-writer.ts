@@ -10,6 +10,7 @@ import type { Client } from '../../machinery/client.ts';
 import { pods } from '../../machinery/resources.ts';
 import { isReason, StatusError } from '../../machinery/status.ts';
 import type { Pod, PodStatus } from '../../machinery/types.ts';
+import { terminationByAgent } from './status.ts';
 
 export interface StatusWriterOptions {
   client: Client;
@@ -23,7 +24,13 @@ export interface StatusWriterOptions {
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 /** Conditions that only the agent writes. */
-const ownConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady'];
+const agentConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady'];
+
+/** DisruptionTarget belongs to whoever makes the pod go. */
+function ownConditions({ conditions }: PodStatus): string[] {
+  const evicted = conditions?.some(({ type, reason }) => type === 'DisruptionTarget' && reason === terminationByAgent);
+  return evicted ? [...agentConditions, 'DisruptionTarget'] : agentConditions;
+}
 
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
@@ -151,7 +158,7 @@ const plain = (value: unknown): unknown => (value === undefined ? undefined : JS
 function differs(wanted: PodStatus, stored: PodStatus | undefined): boolean {
   if (!stored) return true;
   for (const field of ownFields) if (!isDeepStrictEqual(plain(wanted[field]), plain(stored[field]))) return true;
-  return ownConditions.some((type) => {
+  return ownConditions(wanted).some((type) => {
     const mine = wanted.conditions?.find((condition) => condition.type === type);
     const theirs = stored.conditions?.find((condition) => condition.type === type);
     return mine?.status !== theirs?.status || mine?.reason !== theirs?.reason || mine?.message !== theirs?.message;
@@ -160,10 +167,11 @@ function differs(wanted: PodStatus, stored: PodStatus | undefined): boolean {
 
 /** The fields that are ours; those that went are nulls, and lists merged by key are replaced when an entry went. */
 function patchOf(status: PodStatus, stored: PodStatus | undefined): Record<string, unknown> {
+  const own = ownConditions(status);
   const patch: Record<string, unknown> = {
     ...status,
     conditions: (status.conditions ?? [])
-      .filter(({ type }) => ownConditions.includes(type))
+      .filter(({ type }) => own.includes(type))
       .map((condition) => ({ reason: null, message: null, ...condition })),
   };
   for (const field of ownFields) if (status[field] === undefined && stored?.[field] !== undefined) patch[field] = null;

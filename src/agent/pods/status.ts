@@ -24,6 +24,9 @@ export interface StatusInput {
   started: (container: string) => boolean;
 }
 
+/** The reason in DisruptionTarget when the machine made the pod go. */
+export const terminationByAgent = 'TerminationByKubelet';
+
 type Phase = 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 
 /** RFC 3339 in whole seconds, as all times in objects. */
@@ -203,6 +206,8 @@ function conditions(
     make('Ready', !notReady, notReady),
     make('ContainersReady', !containersReady, containersReady),
   ];
+  const { failed } = input.record;
+  if (failed?.disruption) own.push(make('DisruptionTarget', true, { reason: terminationByAgent, message: failed.message }));
   const others = (pod.status?.conditions ?? []).filter(({ type }) => !own.some((condition) => condition.type === type));
   return [...own, ...others];
 }

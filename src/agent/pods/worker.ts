@@ -10,15 +10,17 @@ import { delay } from '../../lib/clock.ts';
 import { pods } from '../../machinery/resources.ts';
 import { isReason } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
+import type { EvictablePod, Eviction } from '../eviction/pressure-relief.ts';
 import { removeTree } from '../volumes/mounts.ts';
 import { admit } from './admission.ts';
 import { podLabel } from './container-launch.ts';
 import { ContainerRuns } from './container-runs.ts';
 import { Evictor } from './eviction.ts';
 import { PodGround } from './ground.ts';
+import { needsLease } from './lease-gate.ts';
 import { podRequests } from './needs.ts';
 import type { PodObjects } from './objects.ts';
-import { planPod } from './plan.ts';
+import { planPod, withoutStarts } from './plan.ts';
 import type { PodContext } from './pod-context.ts';
 import { type PodPaths, type PodRecord, podPaths } from './record.ts';
 import { RecordFile } from './record-file.ts';
@@ -40,7 +42,7 @@ export interface PodWorkerOptions {
   services: PodServices;
 }
 
-export class PodWorker implements PodContext {
+export class PodWorker implements PodContext, EvictablePod {
   readonly uid: string;
   readonly paths: PodPaths;
   readonly services: PodServices;
@@ -60,6 +62,9 @@ export class PodWorker implements PodContext {
   #terminationStartMs: number | undefined;
   /** Ends what takes long (pulls, waiting for objects) when the pod is deleted. */
   #work = new AbortController();
+  /** Why the work was interrupted though the pod stays. */
+  #heldBack: unknown;
+  readonly #ended = Promise.withResolvers<void>();
   #objectsChanged = false;
   #taken = false;
   #loop: Promise<void> | undefined;
@@ -83,8 +88,8 @@ export class PodWorker implements PodContext {
     });
     this.#ground = new PodGround(this, this.#objects);
     this.#evictor = new Evictor(this, {
-      volumes: this.#ground.volumes,
-      mayEvict: () => !this.#terminating && !this.record.ended && !this.record.failed,
+      meter: services.meter,
+      evict: this.evict,
       signal: this.#stop.signal,
     });
     this.#runs = new ContainerRuns({
@@ -118,6 +123,33 @@ export class PodWorker implements PodContext {
     record.status = status;
     this.#writer.set(status);
   };
+
+  get evictable(): boolean {
+    return this.#taken && !this.#terminating && !this.record.ended && !this.record.failed;
+  }
+
+  /** Resolves when nothing of the pod runs any more. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  /** The pod has to go: its phase is Failed from now on. False when it ends for another reason already. */
+  readonly evict = async ({ message, graceSeconds, disruption }: Eviction): Promise<boolean> => {
+    if (!this.evictable) return false;
+    this.services.events.record(this.#pod, 'Warning', 'Evicted', message);
+    this.record.failed = { reason: 'Evicted', message, graceSeconds, ...(disruption ? { disruption } : {}) };
+    this.#holdBack('the pod is evicted');
+    await this.save();
+    this.publish();
+    this.waker.wake();
+    return true;
+  };
+
+  /** The gate opened or closed. */
+  leaseChanged(): void {
+    if (this.services.gate.over && needsLease(this.#pod)) this.#holdBack('the lease of this machine is over');
+    this.waker.wake();
+  }
 
   /** Starts the worker. Resolves when everything of the pod has gone from this machine, or after `shutDown`. */
   start(): Promise<void> {
@@ -163,6 +195,15 @@ export class PodWorker implements PodContext {
     if (!this.#work.signal.aborted) this.#work.abort(new Error(why));
   }
 
+  /** Ends what is under way; the next step finds another situation. */
+  #holdBack(why: string): void {
+    if (this.#terminating) return;
+    const before = this.#work;
+    this.#work = new AbortController();
+    this.#heldBack = new Error(why);
+    before.abort(this.#heldBack);
+  }
+
   async #run(): Promise<void> {
     const { services, waker } = this;
     const { name, namespace } = this.#pod.metadata;
@@ -178,7 +219,7 @@ export class PodWorker implements PodContext {
         await waker.sleep(seen, next, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (this.#terminating && error === this.#work.signal.reason) continue;
+        if (error === this.#heldBack || (this.#terminating && error === this.#work.signal.reason)) continue;
         logger.warn({ error }, 'pod step failed, trying again');
         await waker.sleep(waker.count, services.clock.wallMs() + retryMs, signal);
         retryMs = Math.min(retryMs * 2, errorRetryMsMax);
@@ -191,7 +232,9 @@ export class PodWorker implements PodContext {
     if (!this.#taken) await this.#takeUp();
     if (this.#terminating) return this.#terminate();
     if (this.record.ended) return never;
-    const { clock } = this.services;
+    const work = this.#work.signal;
+    const { clock, gate } = this.services;
+    if (gate.over && needsLease(this.#pod) && !this.record.failed) return this.#stopForLease();
     const lookAtMs = await this.#runs.observeAll();
     if (clock.wallMs() >= this.#deadlineMs()) await this.#passDeadline();
     const plan = planPod(this.#pod.spec!, {
@@ -200,6 +243,7 @@ export class PodWorker implements PodContext {
       nowMs: clock.wallMs(),
       started: (name) => this.#runs.probes.started(name),
     });
+    if (!gate.held && needsLease(this.#pod)) withoutStarts(plan);
     const objectsChanged = this.#objectsChanged;
     this.#objectsChanged = false;
     this.#runs.follow(plan, objectsChanged);
@@ -208,15 +252,26 @@ export class PodWorker implements PodContext {
       return never;
     }
     this.publish();
-    if (this.#runs.due(plan)) await this.#ground.prepare(this.#work.signal);
+    if (this.#runs.due(plan)) await this.#ground.prepare(work);
     else if (this.#ground.ready && (objectsChanged || clock.wallMs() >= this.#ground.renewAtMs)) {
-      await this.#ground.refresh(this.#work.signal);
+      await this.#ground.refresh(work);
     }
     if (this.#ground.ready) this.#evictor.begin();
-    const acted = await this.#runs.act(plan, this.#work.signal);
+    const acted = await this.#runs.act(plan, work);
     this.publish();
     if (acted) return clock.wallMs();
     return Math.min(lookAtMs, plan.wakeAtMs ?? never, this.#runs.retryAtMs, this.#deadlineMs(), this.#ground.renewAtMs);
+  }
+
+  /** At once: the others may start the pod elsewhere. The gate wakes this worker when the lease is back. */
+  async #stopForLease(): Promise<number> {
+    const lookAtMs = await this.#runs.observeAll();
+    if (await this.#runs.stopAll({ graceSeconds: 0 })) {
+      const message = 'Stopped: this machine is out of contact with the quorum of the cluster';
+      this.services.events.record(this.#pod, 'Warning', 'LeaseLost', message);
+    }
+    this.publish();
+    return lookAtMs;
   }
 
   /** Once per worker: admission of a new pod, or finding again what an earlier agent left running. */
@@ -243,7 +298,7 @@ export class PodWorker implements PodContext {
     }
     // Labels that people gave the Node decide too.
     await services.nodeKnown(this.#work.signal);
-    const refusal = admit(this.#pod, services.node(), services.ledger, services.hostPorts);
+    const refusal = admit(this.#pod, services.node(), services.ledger, services.hostPorts, services.pressure());
     if (refusal) {
       services.events.record(this.#pod, 'Warning', refusal.reason, refusal.message);
       record.failed = refusal;
@@ -302,6 +357,7 @@ export class PodWorker implements PodContext {
     this.#objects.release();
     await this.save();
     this.publish();
+    this.#ended.resolve();
   }
 
   /** Wall time at which the pod has been active for as long as it may. */

@@ -95,6 +95,9 @@ export async function movePeer(state: LabState, peer: LabPeer, address: string):
   writePeerConfig(state, peer, address);
 }
 
+/** A lab is a guest on a machine whose disk may be as full as its owner likes: no pod has to go for that. */
+const diskOff = { 'nodefs.available': '0%', 'nodefs.inodesFree': '0%', 'imagefs.available': '0%' };
+
 function writePeerConfig(state: LabState, peer: LabPeer, address: string): void {
   mkdirSync(peer.dataDir, { recursive: true, mode: 0o700 });
   const config = {
@@ -104,7 +107,7 @@ function writePeerConfig(state: LabState, peer: LabPeer, address: string): void 
     peer: { port: peerPort },
     api: { address, port: peerApiPort },
     // As on any developer's machine, a disk that is rather full is not ours to clean.
-    agent: { cgroupRoot: `kontiki-${state.id}/${peer.name}`, imageGCHighThresholdPercent: 100 },
+    agent: { cgroupRoot: `kontiki-${state.id}/${peer.name}`, imageGCHighThresholdPercent: 100, eviction: { hard: diskOff } },
   };
   writeDurably(peer.configFile, stringify(config));
 }

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Agent, createAgent } from '../../../src/agent/agent.ts';
+import { type Agent, type AgentParts, createAgent } from '../../../src/agent/agent.ts';
 import { createCgroups } from '../../../src/agent/host/cgroups.ts';
 import { createExecutor } from '../../../src/agent/host/executor.ts';
 import { readMachine } from '../../../src/agent/host/machine.ts';
@@ -35,6 +35,8 @@ export class Lab {
   readonly events: RecordedEvent[] = [];
   readonly dataDir: string;
   readonly options: AgentOptions;
+  /** What the agent is given instead of the usual; set before it starts. */
+  parts: Partial<AgentParts> = {};
   readonly executor: Executor;
   readonly cgroups: Cgroups;
   readonly images: ImageStore;
@@ -111,6 +113,7 @@ export class Lab {
       clock: systemClock,
       random: systemRandom,
       logger: this.#logger,
+      ...this.parts,
     });
     await this.#agent.start();
     await until('the node is registered', () => this.api.get(nodes, options.nodeName).then(() => true));
