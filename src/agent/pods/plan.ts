@@ -102,7 +102,7 @@ export function planPod(spec: PodSpec, input: PlanInput): PodPlan {
 /** A start, or the back-off before it. True when a start was planned. */
 function startOrWait(container: Container, state: ContainerRecord, input: PlanInput, plan: PodPlan): boolean {
   const run = state.current;
-  if (run?.state === 'exited') {
+  if (run?.state === 'exited' && !run.replaced) {
     const finishedAtMs = run.exit?.finishedAtMs ?? input.nowMs;
     const remainingMs = backOffRemainingMs(state, finishedAtMs, input.nowMs);
     if (remainingMs > 0) {
@@ -122,6 +122,7 @@ function startOrWait(container: Container, state: ContainerRecord, input: PlanIn
 function endedForGood(state: ContainerRecord, policy: RestartPolicy): boolean {
   const run = state.current;
   if (run?.state !== 'exited') return false;
+  if (run.replaced && policy !== 'Never') return false;
   return policy === 'Never' || (policy === 'OnFailure' && run.exit?.code === 0);
 }
 

@@ -10,6 +10,7 @@ import type { Client } from '../../machinery/client.ts';
 import { pods } from '../../machinery/resources.ts';
 import { isReason, StatusError } from '../../machinery/status.ts';
 import type { Pod, PodStatus } from '../../machinery/types.ts';
+import { resizeConditions } from './resize.ts';
 
 export interface StatusWriterOptions {
   client: Client;
@@ -23,7 +24,7 @@ export interface StatusWriterOptions {
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 /** Conditions that only the agent writes. */
-const ownConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady'];
+const ownConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', ...resizeConditions];
 
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
@@ -160,11 +161,17 @@ function differs(wanted: PodStatus, stored: PodStatus | undefined): boolean {
 
 /** The fields that are ours; those that went are nulls, and lists merged by key are replaced when an entry went. */
 function patchOf(status: PodStatus, stored: PodStatus | undefined): Record<string, unknown> {
+  const gone = (stored?.conditions ?? []).filter(
+    ({ type }) => ownConditions.includes(type) && !status.conditions?.some((condition) => condition.type === type),
+  );
   const patch: Record<string, unknown> = {
     ...status,
-    conditions: (status.conditions ?? [])
-      .filter(({ type }) => ownConditions.includes(type))
-      .map((condition) => ({ reason: null, message: null, ...condition })),
+    conditions: [
+      ...(status.conditions ?? [])
+        .filter(({ type }) => ownConditions.includes(type))
+        .map((condition) => ({ reason: null, message: null, ...condition })),
+      ...gone.map(({ type }) => ({ type, $patch: 'delete' })),
+    ],
   };
   for (const field of ownFields) if (status[field] === undefined && stored?.[field] !== undefined) patch[field] = null;
   for (const field of ['podIPs', 'hostIPs'] as const) {

@@ -22,6 +22,7 @@ import { planPod } from './plan.ts';
 import type { PodContext } from './pod-context.ts';
 import { type PodPaths, type PodRecord, podPaths } from './record.ts';
 import { RecordFile } from './record-file.ts';
+import { PodResizer } from './resizer.ts';
 import type { PodServices } from './services.ts';
 import { computePodStatus, timestamp } from './status.ts';
 import { StatusWriter } from './status-writer.ts';
@@ -54,6 +55,7 @@ export class PodWorker implements PodContext {
   readonly #ground: PodGround;
   readonly #evictor: Evictor;
   readonly #runs: ContainerRuns;
+  readonly #resizer: PodResizer;
   #pod: Pod;
   /** The API no longer has the pod. */
   #gone = false;
@@ -62,6 +64,8 @@ export class PodWorker implements PodContext {
   #work = new AbortController();
   #objectsChanged = false;
   #taken = false;
+  /** Its resources have been reserved: others have to be asked for. */
+  #promised: boolean;
   #loop: Promise<void> | undefined;
 
   constructor({ pod, record, services }: PodWorkerOptions) {
@@ -94,6 +98,9 @@ export class PodWorker implements PodContext {
       killAtMs: () => this.#killAtMs(),
       signal: this.#stop.signal,
     });
+    const restart = this.#runs.restart.bind(this.#runs);
+    this.#resizer = new PodResizer({ context: this, ground: this.#ground, adopted: this.#adopted, restart });
+    this.#promised = record !== undefined;
   }
 
   readonly pod = (): Pod => this.#pod;
@@ -112,6 +119,7 @@ export class PodWorker implements PodContext {
       nowMs: services.clock.wallMs(),
       sandboxReady: this.#ground.ready,
       waiting: this.#runs.waiting,
+      resize: this.#resizer.state,
       ready: (name) => this.#runs.probes.ready(name),
       started: (name) => this.#runs.probes.started(name),
     });
@@ -127,7 +135,7 @@ export class PodWorker implements PodContext {
 
   /** The pod as the API has it now. */
   update(pod: Pod): void {
-    this.#pod = pod;
+    this.#pod = this.#promised ? this.#resizer.hold(pod, this.#pod) : pod;
     this.#objects.extend(pod);
     this.#writer.observe(pod);
     if (this.#terminating) this.#interrupt('the pod is being deleted');
@@ -194,6 +202,7 @@ export class PodWorker implements PodContext {
     const { clock } = this.services;
     const lookAtMs = await this.#runs.observeAll();
     if (clock.wallMs() >= this.#deadlineMs()) await this.#passDeadline();
+    await this.#resize();
     const plan = planPod(this.#pod.spec!, {
       record: this.record,
       podLabel: podLabel(this.#pod),
@@ -243,6 +252,7 @@ export class PodWorker implements PodContext {
     }
     // Labels that people gave the Node decide too.
     await services.nodeKnown(this.#work.signal);
+    this.#promised = true;
     const refusal = admit(this.#pod, services.node(), services.ledger, services.hostPorts);
     if (refusal) {
       services.events.record(this.#pod, 'Warning', refusal.reason, refusal.message);
@@ -302,6 +312,18 @@ export class PodWorker implements PodContext {
     this.#objects.release();
     await this.save();
     this.publish();
+  }
+
+  async #resize(): Promise<void> {
+    const next = this.record.failed ? undefined : this.#resizer.take();
+    if (next) {
+      this.#pod = next;
+      // Files may tell of resources.
+      this.#objectsChanged = true;
+      await this.save();
+      this.publish();
+    }
+    await this.#resizer.apply();
   }
 
   /** Wall time at which the pod has been active for as long as it may. */

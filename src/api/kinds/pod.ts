@@ -23,7 +23,7 @@ export const podKind: KindDefinition<Pod> = {
   namespaced: true,
   versions: [{ name: 'v1', schema: 'core.v1.Pod' }],
   hasStatus: true,
-  subresources: ['log', 'exec', 'attach', 'portforward', 'proxy', 'binding', 'eviction', 'ephemeralcontainers'],
+  subresources: ['log', 'exec', 'attach', 'portforward', 'proxy', 'binding', 'eviction', 'ephemeralcontainers', 'resize'],
 
   setDefaults(pod) {
     pod.spec ??= { containers: [] };
