@@ -238,6 +238,8 @@ export interface AgentOptions {
   /** Overrides what the machine shows (several peers on one machine). */
   capacity?: { cpuMilli?: number; memoryBytes?: number };
   podsMax: number;
+  /** Folder of static pods; left out: none. */
+  staticPodPath?: string;
   labels: Record<string, string>;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }

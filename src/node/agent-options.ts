@@ -4,7 +4,7 @@ import { quantityMilli, quantityValue } from '../machinery/quantity.ts';
 import type { NodeConfig, NodePaths } from './config.ts';
 
 export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
-  const { runtime, cgroupRoot, insecureRegistries, systemReserved, capacity, podsMax, labels } = config.agent;
+  const { runtime, cgroupRoot, insecureRegistries, systemReserved, capacity, podsMax, staticPodPath, labels } = config.agent;
   return {
     nodeName: config.nodeName,
     nodeIp: config.nodeIp,
@@ -27,6 +27,7 @@ export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions
       ...(capacity.memory ? { memoryBytes: quantityValue(capacity.memory) } : {}),
     },
     podsMax,
+    ...(staticPodPath ? { staticPodPath } : {}),
     labels,
     logLevel: config.log.level,
   };

@@ -26,6 +26,7 @@ export interface NodeConfig {
     imageMinimumGCAgeSeconds: number;
     imageMaximumGCAgeSeconds: number;
     podsMax: number;
+    staticPodPath?: string;
     labels: Record<string, string>;
   };
   log: { level: LogLevel };

@@ -56,6 +56,8 @@ export interface ContainerRecord {
 export interface PodRecord {
   version: 1;
   pod: Pod;
+  /** From the machine's own folder: the API has at most a mirror of it. */
+  static?: boolean;
   /** Set once, when the pod was taken up. */
   startTime: string;
   /** Why this machine refused the pod, or ended it (deadline). The phase is then Failed for good. */

@@ -17,6 +17,8 @@ export interface StatusWriterOptions {
   clock: Clock;
   logger: Logger;
   pod: Pod;
+  /** Also only ours. */
+  conditions?: readonly string[];
   /** Ends the writing. */
   signal: AbortSignal;
 }
@@ -28,6 +30,7 @@ const ownConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'Con
 
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
+  readonly #own: readonly string[];
   #wanted: PodStatus | undefined;
   /** What the API holds, as far as we know. */
   #stored: PodStatus | undefined;
@@ -38,6 +41,7 @@ export class StatusWriter {
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
+    this.#own = [...ownConditions, ...(options.conditions ?? [])];
     this.observe(options.pod);
   }
 
@@ -76,7 +80,7 @@ export class StatusWriter {
   }
 
   #settled(): boolean {
-    return this.#gone || !this.#wanted || !differs(this.#wanted, this.#stored);
+    return this.#gone || !this.#wanted || !differs(this.#wanted, this.#stored, this.#own);
   }
 
   #settle(): void {
@@ -102,7 +106,7 @@ export class StatusWriter {
     while (!signal.aborted && !this.#settled()) {
       const status = this.#wanted!;
       try {
-        const body = { metadata: { uid }, status: patchOf(status, this.#stored) };
+        const body = { metadata: { uid }, status: patchOf(status, this.#stored, this.#own) };
         const stored = await client.patch(pods, name, 'strategic', body, { namespace, subresource: 'status', signal });
         const version = versionOf(stored);
         if (version >= this.#storedVersion) {
@@ -149,10 +153,10 @@ const ownFields = [
 /** JSON knows no `undefined`: absent and undefined are the same. */
 const plain = (value: unknown): unknown => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
 
-function differs(wanted: PodStatus, stored: PodStatus | undefined): boolean {
+function differs(wanted: PodStatus, stored: PodStatus | undefined, own: readonly string[]): boolean {
   if (!stored) return true;
   for (const field of ownFields) if (!isDeepStrictEqual(plain(wanted[field]), plain(stored[field]))) return true;
-  return ownConditions.some((type) => {
+  return own.some((type) => {
     const mine = wanted.conditions?.find((condition) => condition.type === type);
     const theirs = stored.conditions?.find((condition) => condition.type === type);
     return mine?.status !== theirs?.status || mine?.reason !== theirs?.reason || mine?.message !== theirs?.message;
@@ -160,15 +164,15 @@ function differs(wanted: PodStatus, stored: PodStatus | undefined): boolean {
 }
 
 /** The fields that are ours; those that went are nulls, and lists merged by key are replaced when an entry went. */
-function patchOf(status: PodStatus, stored: PodStatus | undefined): Record<string, unknown> {
+function patchOf(status: PodStatus, stored: PodStatus | undefined, own: readonly string[]): Record<string, unknown> {
   const gone = (stored?.conditions ?? []).filter(
-    ({ type }) => ownConditions.includes(type) && !status.conditions?.some((condition) => condition.type === type),
+    ({ type }) => own.includes(type) && !status.conditions?.some((condition) => condition.type === type),
   );
   const patch: Record<string, unknown> = {
     ...status,
     conditions: [
       ...(status.conditions ?? [])
-        .filter(({ type }) => ownConditions.includes(type))
+        .filter(({ type }) => own.includes(type))
         .map((condition) => ({ reason: null, message: null, ...condition })),
       ...gone.map(({ type }) => ({ type, $patch: 'delete' })),
     ],

@@ -25,7 +25,7 @@ import { RecordFile } from './record-file.ts';
 import { PodResizer } from './resizer.ts';
 import type { PodServices } from './services.ts';
 import { computePodStatus, timestamp } from './status.ts';
-import { StatusWriter } from './status-writer.ts';
+import { StatusTarget } from './status-target.ts';
 import { Waker } from './waker.ts';
 
 const errorRetryMsMin = 250;
@@ -38,6 +38,8 @@ export interface PodWorkerOptions {
   pod: Pod;
   /** From disk: the pod was here before this agent. */
   record?: PodRecord;
+  /** Of the machine's own folder, where there is no record that says so. */
+  static?: boolean;
   services: PodServices;
 }
 
@@ -50,7 +52,7 @@ export class PodWorker implements PodContext {
   readonly #adopted: boolean;
   readonly #stop = new AbortController();
   readonly #file: RecordFile;
-  readonly #writer: StatusWriter;
+  readonly #target: StatusTarget;
   readonly #objects: PodObjects;
   readonly #ground: PodGround;
   readonly #evictor: Evictor;
@@ -68,19 +70,20 @@ export class PodWorker implements PodContext {
   #promised: boolean;
   #loop: Promise<void> | undefined;
 
-  constructor({ pod, record, services }: PodWorkerOptions) {
+  constructor({ pod, record, services, static: isStatic }: PodWorkerOptions) {
     this.uid = pod.metadata.uid!;
     this.services = services;
     this.#pod = pod;
     this.#adopted = record !== undefined;
     const startTime = timestamp(services.clock.wallMs());
     this.record = record ?? { version: 1, pod, startTime, hadSandbox: false, containers: {}, ended: false };
+    if (isStatic) this.record.static = true;
     if (record && !record.ended) services.hostPorts.adopt(pod, record.ip);
     this.paths = podPaths(services.options.dataDir, this.uid);
     this.#file = new RecordFile(this.paths.state, this.record);
-    const { client, clock, logger } = services;
-    this.waker = new Waker(clock);
-    this.#writer = new StatusWriter({ client, clock, logger, pod, signal: this.#stop.signal });
+    this.waker = new Waker(services.clock);
+    this.#target = new StatusTarget(services, this.#stop.signal, this.record.static ? undefined : pod);
+    if (this.record.static && this.record.status) this.#target.set(this.record.status);
     this.#objects = services.objects.hold(pod, () => {
       this.#objectsChanged = true;
       this.waker.wake();
@@ -88,7 +91,7 @@ export class PodWorker implements PodContext {
     this.#ground = new PodGround(this, this.#objects);
     this.#evictor = new Evictor(this, {
       volumes: this.#ground.volumes,
-      mayEvict: () => !this.#terminating && !this.record.ended && !this.record.failed,
+      mayEvict: () => !this.terminating && !this.record.ended && !this.record.failed,
       signal: this.#stop.signal,
     });
     this.#runs = new ContainerRuns({
@@ -124,7 +127,7 @@ export class PodWorker implements PodContext {
       started: (name) => this.#runs.probes.started(name),
     });
     record.status = status;
-    this.#writer.set(status);
+    this.#target.set(status);
   };
 
   /** Starts the worker. Resolves when everything of the pod has gone from this machine, or after `shutDown`. */
@@ -137,8 +140,8 @@ export class PodWorker implements PodContext {
   update(pod: Pod): void {
     this.#pod = this.#promised ? this.#resizer.hold(pod, this.#pod) : pod;
     this.#objects.extend(pod);
-    this.#writer.observe(pod);
-    if (this.#terminating) this.#interrupt('the pod is being deleted');
+    this.#target.observe(pod);
+    if (this.terminating) this.#interrupt('the pod is being deleted');
     // Labels and annotations may be in files.
     this.#objectsChanged = true;
     this.waker.wake();
@@ -147,9 +150,23 @@ export class PodWorker implements PodContext {
   /** The API no longer has the pod: nothing of it may go on. */
   removed(): void {
     this.#gone = true;
-    this.#writer.forget();
+    this.#target.forget();
     this.#interrupt('the pod was deleted');
     this.waker.wake();
+  }
+
+  /** A static pod whose manifest has gone ends as one that was deleted: within its grace period. */
+  end(): void {
+    if (this.terminating) return;
+    const { metadata, spec } = this.#pod;
+    const deletionTimestamp = timestamp(this.services.clock.wallMs());
+    const deletionGracePeriodSeconds = spec?.terminationGracePeriodSeconds ?? 30;
+    this.update({ ...this.#pod, metadata: { ...metadata, deletionTimestamp, deletionGracePeriodSeconds } });
+  }
+
+  /** The status of a static pod is written to its mirror; undefined: there is none. */
+  showOn(mirror: Pod | undefined): void {
+    this.#target.showOn(mirror);
   }
 
   /** Ends the worker; what runs, runs on. */
@@ -163,7 +180,7 @@ export class PodWorker implements PodContext {
     this.#objects.release();
   }
 
-  get #terminating(): boolean {
+  get terminating(): boolean {
     return this.#gone || this.#pod.metadata.deletionTimestamp !== undefined;
   }
 
@@ -186,7 +203,7 @@ export class PodWorker implements PodContext {
         await waker.sleep(seen, next, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (this.#terminating && error === this.#work.signal.reason) continue;
+        if (this.terminating && error === this.#work.signal.reason) continue;
         logger.warn({ error }, 'pod step failed, trying again');
         await waker.sleep(waker.count, services.clock.wallMs() + retryMs, signal);
         retryMs = Math.min(retryMs * 2, errorRetryMsMax);
@@ -197,7 +214,7 @@ export class PodWorker implements PodContext {
   /** Does what can be done now. Gives the wall time to look again, or 'gone' when the worker's life is over. */
   async #step(): Promise<number | 'gone'> {
     if (!this.#taken) await this.#takeUp();
-    if (this.#terminating) return this.#terminate();
+    if (this.terminating) return this.#terminate();
     if (this.record.ended) return never;
     const { clock } = this.services;
     const lookAtMs = await this.#runs.observeAll();
@@ -237,7 +254,7 @@ export class PodWorker implements PodContext {
         await this.#ground.look();
         await this.#runs.adopt();
       }
-    } else if (!this.#terminating) await this.#admit();
+    } else if (!this.terminating) await this.#admit();
     this.#taken = true;
   }
 
@@ -247,11 +264,11 @@ export class PodWorker implements PodContext {
     if (phase === 'Succeeded' || phase === 'Failed') {
       // It ended here before this machine lost its data: never started again, and its status stands.
       record.ended = true;
-      this.#writer.forget();
+      this.#target.forget();
       return this.save();
     }
-    // Labels that people gave the Node decide too.
-    await services.nodeKnown(this.#work.signal);
+    // Labels that people gave the Node decide too. A static pod does not wait for the API.
+    if (!record.static) await services.nodeKnown(this.#work.signal);
     this.#promised = true;
     const refusal = admit(this.#pod, services.node(), services.ledger, services.hostPorts);
     if (refusal) {
@@ -266,7 +283,7 @@ export class PodWorker implements PodContext {
 
   /** Monotonic time at which what still runs is killed because the pod goes; infinite while it does not go. */
   #killAtMs(): number {
-    if (!this.#terminating) return never;
+    if (!this.terminating) return never;
     this.#terminationStartMs ??= this.services.clock.monotonicMs();
     if (this.#gone) return this.#terminationStartMs;
     const { metadata, spec } = this.#pod;
@@ -279,7 +296,7 @@ export class PodWorker implements PodContext {
       await this.#runs.stopAll();
       await this.#end();
     }
-    if (!this.#gone) await this.#deleteFromApi();
+    if (!this.#gone && !this.record.static) await this.#deleteFromApi();
     this.#objects.release();
     await this.#file.close();
     await removeTree(this.paths.dir, this.services.executor);
@@ -290,7 +307,7 @@ export class PodWorker implements PodContext {
     const { client, clock } = this.services;
     const signal = this.#stop.signal;
     const waited = new AbortController();
-    await Promise.race([this.#writer.flushed(signal), delay(clock, lastStatusMs, waited.signal).catch(() => undefined)]);
+    await Promise.race([this.#target.flushed(signal), delay(clock, lastStatusMs, waited.signal).catch(() => undefined)]);
     waited.abort();
     const { name, namespace } = this.#pod.metadata;
     try {

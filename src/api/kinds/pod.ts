@@ -1,6 +1,7 @@
 /** Pod: containers that run together on one node. The only kind that is deleted gracefully. */
 import type { KindDefinition } from '../../machinery/kind.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
+import { isMirrorPod } from '../../machinery/mirror-pods.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Pod, PodCondition, PodSpec } from '../../machinery/types.ts';
@@ -28,7 +29,7 @@ export const podKind: KindDefinition<Pod> = {
   setDefaults(pod) {
     pod.spec ??= { containers: [] };
     setPodSpecDefaults(pod.spec);
-    setPodOnlyDefaults(pod.spec);
+    setPodOnlyDefaults(pod.spec, { account: !isMirrorPod(pod) });
     setStatusDefaults(pod);
   },
 

@@ -2,6 +2,7 @@
  * In-place resize: what may change in a pod's resources while it runs, and how a container says what a change costs it.
  * Source: Kubernetes documentation, "Resize CPU and Memory Resources assigned to Containers" (1.33), KEP 1287.
  */
+import { isMirrorPod } from '../../machinery/mirror-pods.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
 import { quantityMilli } from '../../machinery/quantity.ts';
 import type { FieldError } from '../../machinery/status.ts';
@@ -10,7 +11,6 @@ import { duplicate, invalidValue, notPermitted, required, sameJson, unsupported 
 
 const resizable = ['cpu', 'memory'];
 const restartPolicies = ['NotRequired', 'RestartContainer'];
-const mirrorAnnotation = 'kubernetes.io/config.mirror';
 
 type Amounts = Record<string, string>;
 
@@ -40,7 +40,7 @@ export function validateResizePolicies(spec: PodSpec, path: string): FieldError[
 /** The rules of `pods/NAME/resize`, beside those of every pod. */
 export function validateResize(next: Pod, previous: Pod): FieldError[] {
   const [now, before] = [next.spec!, previous.spec!];
-  if (previous.metadata.annotations?.[mirrorAnnotation] !== undefined) {
+  if (isMirrorPod(previous)) {
     return [notPermitted('', 'static pods cannot be resized')];
   }
   if (before.os?.name === 'windows') return [notPermitted('', 'windows pods cannot be resized')];
