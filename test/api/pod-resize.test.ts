@@ -1,13 +1,19 @@
 /** `pods/resize`: cpu and memory of containers that run, and nothing else. */
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { pods } from '../../src/machinery/resources.ts';
-import type { Container, Pod } from '../../src/machinery/types.ts';
+import { pods, type Resource, resourceQuotas } from '../../src/machinery/resources.ts';
+import type { Container, KubeObject, Pod } from '../../src/machinery/types.ts';
 import { kubectlHome, kubectls } from './kubectl.ts';
 import { listeningApi } from './listening.ts';
 import { failureOf, testRegistry } from './widgets.ts';
 
 const namespace = 'default';
+const limitRanges: Resource<KubeObject & { spec?: object }> = {
+  ...pods,
+  type: undefined,
+  resource: 'limitranges',
+  kind: 'LimitRange',
+};
 const options = { namespace, subresource: 'resize' };
 const amounts = (cpu: string, memory: string) => ({ cpu, memory });
 const burstable = { requests: amounts('100m', '64Mi'), limits: amounts('200m', '128Mi') };
@@ -152,6 +158,29 @@ test('not without the subresource, not for the mirror of a static pod, not where
   assert.match(failure.message, 'spec: Forbidden: Pod running on node without support for resize');
   await status({ resources: burstable });
   await old.resize({ requests: { cpu: '110m' } });
+});
+
+test('limit ranges and quotas judge a resize as they judge a new pod', async () => {
+  const { client, resize } = await podIn();
+  await client.create(
+    limitRanges,
+    {
+      metadata: { name: 'range' },
+      spec: { limits: [{ type: 'Container', max: { cpu: '1' } }] },
+    },
+    { namespace },
+  );
+  await client.create(resourceQuotas, { metadata: { name: 'quota' }, spec: { hard: { 'requests.cpu': '180m' } } }, { namespace });
+  const tooMuch = await failureOf(resize({ limits: { cpu: '2' } }));
+  assert.is(tooMuch.code, 403);
+  assert.match(tooMuch.message, 'maximum cpu usage per Container is 1, but limit is 2');
+  const noRoom = await failureOf(resize({ requests: { cpu: '190m' } }));
+  assert.is(noRoom.code, 403);
+  assert.match(
+    noRoom.message,
+    'exceeded quota: quota, requested: requests.cpu=90m, used: requests.cpu=100m, limited: requests.cpu=180m',
+  );
+  await resize({ requests: { cpu: '180m' } });
 });
 
 const policies: [policy: object[], restartPolicy: string, said: string][] = [
