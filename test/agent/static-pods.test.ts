@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { StaticFolder } from '../../src/agent/pods/static-folder.ts';
 import { podOfManifest } from '../../src/agent/pods/static-manifest.ts';
+import { systemClock } from '../../src/lib/clock.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
 import { nodes, pods } from '../../src/machinery/resources.ts';
 import type { Pod } from '../../src/machinery/types.ts';
 import { getText } from './support/agent-client.ts';
@@ -134,6 +137,38 @@ for (const [text, why] of refusals) {
     assert.throws(() => podOfManifest(text, place), why);
   });
 }
+
+test('a folder keeps the last good form of a file, and leaves out what is none', async () => {
+  const path = mkdtempSync(join(tmpdir(), 'kontiki-static-'));
+  try {
+    const options = { path, nodeName: 'n', clock: systemClock, logger: silentLogger };
+    assert.equal(await new StaticFolder({ ...options, path: join(path, 'none') }).read(), []);
+    const folder = new StaticFolder(options);
+    writeFileSync(join(path, '.hidden'), manifest('x'));
+    writeFileSync(join(path, 'large'), `${manifest('x')}#${' '.repeat(2 ** 20)}`);
+    writeFileSync(join(path, 'a.yaml'), manifest('one'));
+    writeFileSync(join(path, 'b.json'), JSON.stringify({ ...podOfManifest(manifest('two'), place), status: undefined }));
+    writeFileSync(join(path, 'c.yaml'), manifest('also one'));
+    const first = await folder.read();
+    assert.equal(
+      first.map(({ metadata }) => metadata.name),
+      ['own-n', 'own-n-n'],
+    );
+    assert.match(first[0]!.spec!.containers[0]!.command![2]!, 'echo one;');
+    writeFileSync(join(path, 'a.yaml'), 'kind: {');
+    const second = await folder.read();
+    assert.is(second[0], first[0]);
+    rmSync(join(path, 'a.yaml'));
+    const third = await folder.read();
+    assert.equal(
+      third.map(({ metadata }) => metadata.name),
+      ['own-n-n', 'own-n'],
+    );
+    assert.match(third[1]!.spec!.containers[0]!.command![2]!, 'echo also one;');
+  } finally {
+    rmSync(path, { recursive: true });
+  }
+});
 
 test('the uid is a function of machine, file and text', () => {
   const text = manifest('x');

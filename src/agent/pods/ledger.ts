@@ -22,6 +22,7 @@ export interface Shortage {
 export class Ledger {
   #capacity: Capacity;
   readonly #held = new Map<string, PodNeeds>();
+  readonly #listeners = new Set<() => void>();
 
   constructor(allocatable: Capacity) {
     this.#capacity = allocatable;
@@ -96,9 +97,21 @@ export class Ledger {
   /** For pods that already run here: the reservation stands whatever the capacity says now. */
   adopt(podUid: string, needs: PodNeeds): void {
     this.#held.set(podUid, needs);
+    this.#tell();
   }
 
   release(podUid: string): void {
     this.#held.delete(podUid);
+    this.#tell();
+  }
+
+  /** Calls `listener` whenever there may be more room. Gives the way to end that. */
+  onFreed(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 }

@@ -1,7 +1,7 @@
 /**
  * In-place resize of one pod. What the API asks for is taken up when the ledger has room: from then on it is the pod's, on disk
  * with its record, and is put in force container by container, live or by a restart as each container's policy says. A resize
- * that the machine has no room for leaves the pod as it is and is looked at again with every step of the worker.
+ * that the machine has no room for leaves the pod as it is and is looked at again when others give back, and with every step of the worker.
  */
 import { errorMessage } from '../../lib/errors.ts';
 import type { Container, Pod } from '../../machinery/types.ts';
@@ -37,6 +37,8 @@ export class PodResizer {
   #wanted: Pod | undefined;
   #pending: ResizeState['pending'];
   #failure: string | undefined;
+  /** While there is no room: ends being told of some. */
+  #unwatch: (() => void) | undefined;
   /** The pod's own cgroup has the limits of what is allocated. Unknown when an earlier agent made it. */
   #settled: boolean;
 
@@ -62,17 +64,25 @@ export class PodResizer {
 
   /** The pod with what it asks for now, when there is room for that: the reservation is raised. Undefined: it stays. */
   take(): Pod | undefined {
-    const { services, uid, pod } = this.#options.context;
+    const { services, uid, pod, waker } = this.#options.context;
     const wanted = this.#wanted;
-    this.#pending = undefined;
+    this.stop();
     if (!wanted || changedContainers(wanted.spec!, pod().spec!).length === 0) return undefined;
     const shortage = services.ledger.resize(uid, podRequests(wanted.spec!));
     if (shortage) {
       this.#pending = resizeRefusal(shortage);
+      this.#unwatch = services.ledger.onFreed(() => waker.wake());
       return undefined;
     }
     this.#settled = false;
     return withResources(pod(), resourcesIn(wanted));
+  }
+
+  /** Nothing is waited for any more. */
+  stop(): void {
+    this.#pending = undefined;
+    this.#unwatch?.();
+    this.#unwatch = undefined;
   }
 
   /** Puts in force what is allocated. A failure is shown in the pod's status and tried again with the worker's next look. */

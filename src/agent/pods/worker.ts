@@ -175,6 +175,7 @@ export class PodWorker implements PodContext {
     this.#stop.abort(reason);
     this.#work.abort(reason);
     this.#runs.probes.stopAll();
+    this.#resizer.stop();
     this.waker.wake();
     await this.#loop;
     this.#objects.release();
@@ -323,6 +324,7 @@ export class PodWorker implements PodContext {
     this.#evictor.end();
     await this.#ground.remove();
     this.#runs.probes.stopAll();
+    this.#resizer.stop();
     this.record.ended = true;
     this.services.ledger.release(this.uid);
     await this.services.hostPorts.release(this.uid);
