@@ -249,6 +249,8 @@ export interface AgentOptions {
   eviction?: EvictionSettings;
   /** How long pods that need the lease run on when it is lost; left out: not at all. */
   stopAfterLeaseLossMs?: number;
+  /** Folder of static pods; left out: none. */
+  staticPodPath?: string;
   labels: Record<string, string>;
   logLevel: 'debug' | 'info' | 'warn' | 'error';
 }

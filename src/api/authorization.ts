@@ -68,7 +68,8 @@ const nodeRules: Rule[] = [
   { group: 'discovery.k8s.io', resources: ['endpointslices'], verbs: reading },
   { group: '', resources: ['nodes', 'nodes/status'], verbs: ['create', 'update', 'patch'], ownName: true },
   { group: '', resources: ['pods/status'], verbs: ['update', 'patch'] },
-  { group: '', resources: ['pods'], verbs: ['delete'] },
+  // Of pods only the mirrors of its static ones: see node-restriction.ts.
+  { group: '', resources: ['pods'], verbs: ['create', 'delete'] },
   // Only for pods that run on the node: see node-restriction.ts.
   { group: '', resources: ['serviceaccounts/token'], verbs: ['create'] },
   { group: '', resources: ['events'], verbs: [...reading, ...writing] },

@@ -20,7 +20,7 @@ import { fromStorage, objectOf } from './stored-objects.ts';
 import { planUpdate } from './update.ts';
 import { writeLoop } from './write-loop.ts';
 
-/** The subresource may be 'status' or 'ephemeralcontainers'. */
+/** The subresource may be 'status', 'ephemeralcontainers' or 'resize'. */
 export async function patchObject(
   context: RegistryContext,
   target: NamedTarget,

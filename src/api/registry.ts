@@ -21,6 +21,9 @@ import { requestToken } from './token-request.ts';
 import { updateObject } from './update.ts';
 import { type PreparedWatch, prepareWatch, type WatchRequest } from './watch.ts';
 
+/** Subresources through which a part of a pod's description is read and changed. */
+const podSpecParts = ['ephemeralcontainers', 'resize'];
+
 export class Registry {
   readonly context: RegistryContext;
 
@@ -30,7 +33,7 @@ export class Registry {
 
   /** One object, or its scale. The entry is there when the answer is the stored object in the storage version. */
   async get(target: NamedTarget, resourceVersion?: string): Promise<{ object: KubeObject; entry?: Entry }> {
-    checkSubresource(target, [...statusSubresourcesOf(target.resolved.kind), 'scale', 'ephemeralcontainers']);
+    checkSubresource(target, [...statusSubresourcesOf(target.resolved.kind), 'scale', ...podSpecParts]);
     const entry = await getEntry(this.context, target, resourceVersion);
     if (target.subresource === 'scale') return { object: scaleOf(target, entry.object) };
     const object = fromStorage(target.resolved, entry.object);
@@ -59,14 +62,14 @@ export class Registry {
   }
 
   async update(target: NamedTarget, body: unknown, options: WriteOptions): Promise<Outcome> {
-    checkSubresource(target, [...statusSubresourcesOf(target.resolved.kind), 'scale', 'finalize', 'ephemeralcontainers']);
+    checkSubresource(target, [...statusSubresourcesOf(target.resolved.kind), 'scale', 'finalize', ...podSpecParts]);
     if (target.subresource === 'scale') return updateScale(this.context, target, body, options);
     if (target.subresource === 'finalize') return finalizeNamespace(this.context, target, body, options);
     return updateObject(this.context, target, body, options);
   }
 
   async patch(target: NamedTarget, patch: { type: PatchType; body: unknown }, options: WriteOptions): Promise<Outcome> {
-    checkSubresource(target, [...statusSubresourcesOf(target.resolved.kind), 'scale', 'ephemeralcontainers']);
+    checkSubresource(target, [...statusSubresourcesOf(target.resolved.kind), 'scale', ...podSpecParts]);
     if (target.subresource === 'scale') return patchScale(this.context, target, patch, options);
     return patchObject(this.context, target, patch, options);
   }

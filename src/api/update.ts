@@ -16,6 +16,7 @@ import { checkIdentity, decodeInput } from './object-input.ts';
 import { checkPreconditions, countGeneration, inheritOwned, newUid } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
 import { planEphemeral } from './pod-ephemeral.ts';
+import { planResize } from './pod-resize.ts';
 import { admitRoleWrite } from './rbac/escalation.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { isServiceKind } from './service-claims.ts';
@@ -24,7 +25,7 @@ import { type Plan, writeLoop } from './write-loop.ts';
 
 type Loose = KubeObject & { status?: unknown };
 
-/** Takes over `body`. The subresource may be 'status' or another one that changes the status, or 'ephemeralcontainers'. */
+/** Takes over `body`. The subresource may be 'status' or another one that changes the status, 'ephemeralcontainers' or 'resize'. */
 export async function updateObject(
   context: RegistryContext,
   target: NamedTarget,
@@ -67,6 +68,7 @@ export async function planUpdate(
     track: (object: KubeObject) => setManaged(object, track(current, object, managedFields)),
   };
   if (subresource === 'ephemeralcontainers') return planEphemeral(context, target, changed);
+  if (subresource === 'resize') return planResize(context, target, changed);
   if (subresource === undefined || !statusSubresourcesOf(resolved.kind).includes(subresource)) {
     return planMain(context, target, changed);
   }

@@ -29,6 +29,7 @@ export interface NodeConfig {
     podsMax: number;
     eviction: EvictionConfig;
     stopAfterLeaseLossSeconds: number;
+    staticPodPath?: string;
     labels: Record<string, string>;
   };
   log: { level: LogLevel };

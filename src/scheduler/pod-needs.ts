@@ -48,24 +48,63 @@ export function needsOf(pod: Pod): PodNeeds {
 function total(pod: Pod, cpuDefault: number, memoryDefault: number): Amounts {
   const { containers = [], initContainers = [], overhead } = pod.spec ?? {};
   const running: Amounts = { cpuMilli: 0, memoryBytes: 0, ephemeralStorageBytes: 0 };
-  for (const container of containers) add(running, amountsOf(container.resources?.requests, cpuDefault, memoryDefault));
+  const held = heldBy(pod);
+  const amounts = ({ name, resources }: Container) =>
+    heldAmounts(amountsOf(resources?.requests, cpuDefault, memoryDefault), held?.get(name));
+  for (const container of containers) add(running, amounts(container));
   // Init containers run one after another beside the sidecars that were started before them.
   const sidecars: Amounts = { cpuMilli: 0, memoryBytes: 0, ephemeralStorageBytes: 0 };
   const peak: Amounts = { cpuMilli: 0, memoryBytes: 0, ephemeralStorageBytes: 0 };
   for (const container of initContainers) {
-    const amounts = amountsOf(container.resources?.requests, cpuDefault, memoryDefault);
+    const needed = amounts(container);
     if (container.restartPolicy === 'Always') {
-      add(sidecars, amounts);
+      add(sidecars, needed);
       raise(peak, sidecars);
     } else {
-      add(amounts, sidecars);
-      raise(peak, amounts);
+      add(needed, sidecars);
+      raise(peak, needed);
     }
   }
   add(running, sidecars);
   raise(running, peak);
   add(running, amountsOf(overhead, 0, 0));
   return running;
+}
+
+interface Held {
+  /** What the machine has promised, and what is in force there. */
+  amounts: Resources[];
+  /** The machine will never give what the pod asks for now. */
+  infeasible: boolean;
+}
+
+/** By container, where a machine has taken it up. Undefined for most pods: nothing there differs from what they ask. */
+function heldBy({ spec, status }: Pod): Map<string, Held> | undefined {
+  const statuses = [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])];
+  const asked = new Map([...(spec?.containers ?? []), ...(spec?.initContainers ?? [])].map((c) => [c.name, c.resources]));
+  const differs = statuses.some(({ name, allocatedResources: given, resources }) =>
+    (['cpu', 'memory'] as const).some((unit) =>
+      [given?.[unit], resources?.requests?.[unit]].some((amount) => amount && amount !== asked.get(name)?.requests?.[unit]),
+    ),
+  );
+  if (!differs) return undefined;
+  const infeasible =
+    status?.conditions?.some(({ type, reason }) => type === 'PodResizePending' && reason === 'Infeasible') ?? false;
+  return new Map(
+    statuses.map(({ name, allocatedResources, resources }) => [
+      name,
+      { amounts: [allocatedResources, resources?.requests], infeasible },
+    ]),
+  );
+}
+
+/** While a resize is under way the larger of what is asked and what is held counts (KEP 1287). */
+function heldAmounts(asked: Amounts, held: Held | undefined): Amounts {
+  const known = held?.amounts.filter((amounts) => amounts !== undefined);
+  if (!held || !known?.length) return asked;
+  const amounts: Amounts = held.infeasible ? { ...asked, cpuMilli: 0, memoryBytes: 0 } : asked;
+  for (const each of known) raise(amounts, amountsOf(each, 0, 0));
+  return amounts;
 }
 
 function amountsOf(resources: Resources, cpuDefault: number, memoryDefault: number): Amounts {

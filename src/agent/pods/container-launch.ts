@@ -88,7 +88,7 @@ export async function launchContainer(context: LaunchContext, container: Contain
   const state = record.containers[container.name]!;
   const previous = state.current;
   if (previous?.state === 'exited') {
-    Object.assign(state, raiseBackOff(state, previous.exit!.finishedAtMs, clock.wallMs()));
+    if (!previous.replaced) Object.assign(state, raiseBackOff(state, previous.exit!.finishedAtMs, clock.wallMs()));
     state.last = previous;
   }
   const run: ContainerRun = {
@@ -100,6 +100,7 @@ export async function launchContainer(context: LaunchContext, container: Contain
     state: 'creating',
     startedAtMs: clock.wallMs(),
     stopSignal: image.config.stopSignal || 'SIGTERM',
+    resources: container.resources ?? {},
   };
   state.current = run;
   await context.save();

@@ -61,7 +61,7 @@ export class ContainerRuns {
       paths,
       address,
       onChange: () => waker.wake(),
-      onUnhealthy: (container, run, message) => this.#restart(container, run, message),
+      onUnhealthy: (container, run, message) => this.restart(container, run, message),
     });
     this.#stopper = new ContainerStopper({
       services,
@@ -85,6 +85,7 @@ export class ContainerRuns {
       const run = record.containers[container.name]?.current;
       if (run?.state === 'creating') await releaseRun({ services, paths }, container.name, run);
       if (run?.state !== 'running') continue;
+      run.resources ??= container.resources ?? {};
       services.exits.on(run.id, () => waker.wake());
       this.probes.begin(pod, container, run, { adopted: true });
     }
@@ -246,11 +247,12 @@ export class ContainerRuns {
   /** An image changed in the pod's description replaces the container. */
   #restartChanged(pod: Pod, container: Container, run: ContainerRun): void {
     if (run.wantedImage === container.image || restartPolicyOf(pod.spec!) === 'Never') return;
-    this.#restart(container, run, `Container ${container.name} definition changed, will be restarted`);
+    run.replaced = true;
+    this.restart(container, run, `Container ${container.name} definition changed, will be restarted`);
   }
 
   /** In the background: the worker goes on and sees the end as it sees any. */
-  #restart(container: Container, run: ContainerRun, message: string): void {
+  restart(container: Container, run: ContainerRun, message: string): void {
     const { services } = this.#context;
     const pod = this.#context.pod();
     if (this.#stopper.isStopping(run)) return;

@@ -5,10 +5,11 @@
 import { abortable } from '../../lib/deferred.ts';
 import { errorMessage } from '../../lib/errors.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
-import type { Pod } from '../../machinery/types.ts';
+import type { Pod, PodSpec } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
 import { startPause, stopPause } from '../runtime/pause.ts';
 import { isAlive } from '../runtime/process-identity.ts';
+import type { CgroupLimits } from '../types.ts';
 import { unmountBelow } from '../volumes/mounts.ts';
 import { PodTokens } from '../volumes/pod-tokens.ts';
 import { PodVolumes } from '../volumes/pod-volumes.ts';
@@ -65,10 +66,9 @@ export class PodGround {
 
   /** Rejects with the signal's reason, AgentError 'Sandbox', 'Network' or 'Volume'; the events are recorded here. */
   async prepare(signal: AbortSignal): Promise<void> {
-    const { services, uid } = this.#context;
+    const { services } = this.#context;
     const pod = this.#context.pod();
-    const qos = pod.status?.qosClass ?? qosClassOf(pod.spec!);
-    this.#cgroupParent ??= await services.cgroups.ensurePod(uid, qos as 'Burstable', podCgroupLimits(pod.spec!, pidsMax));
+    if (!this.#cgroupParent) await this.limit((limits) => limits(pod.spec!));
     try {
       if (!pod.spec?.hostNetwork) await services.networkReady(signal);
       signal.throwIfAborted();
@@ -88,6 +88,14 @@ export class PodGround {
       if (isAgentError(error, 'Volume')) services.events.record(pod, 'Warning', 'FailedMount', error.message);
       throw error;
     }
+  }
+
+  /** Sets the limits of the pod as a whole. They are made of those that specs give. AgentError 'Cgroup', or of the kernel. */
+  async limit(make: (limits: (spec: PodSpec) => CgroupLimits) => CgroupLimits): Promise<void> {
+    const { services, uid, pod } = this.#context;
+    const qos = pod().status?.qosClass ?? qosClassOf(pod().spec!);
+    const limits = make((spec) => podCgroupLimits(spec, pidsMax));
+    this.#cgroupParent = await services.cgroups.ensurePod(uid, qos as 'Burstable', limits);
   }
 
   /** Wall time at which files of the pod must be renewed though nothing has changed. */

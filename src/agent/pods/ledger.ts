@@ -2,7 +2,7 @@
  * Reservations of this machine's resources, one per pod, from admission until everything of the pod is gone. The ledger
  * decides admission here (the scheduler only proposes) and is what heartbeats report as reserved.
  */
-import type { PodNeeds } from './needs.ts';
+import { larger, type PodNeeds } from './needs.ts';
 
 export interface Capacity {
   cpuMilli: number;
@@ -22,6 +22,7 @@ export interface Shortage {
 export class Ledger {
   #capacity: Capacity;
   readonly #held = new Map<string, PodNeeds>();
+  readonly #listeners = new Set<() => void>();
 
   constructor(allocatable: Capacity) {
     this.#capacity = allocatable;
@@ -67,12 +68,50 @@ export class Ledger {
     return shortage;
   }
 
+  /**
+   * Another reservation for a pod that has one. It holds the larger of both until `adopt` says what it is: what is given back is
+   * free only when it is no longer used. Says what is missing of what would grow; the old reservation stands then.
+   */
+  resize(podUid: string, needs: PodNeeds): Shortage | undefined {
+    const held = this.#held.get(podUid) ?? { cpuMilli: 0, memoryBytes: 0, ephemeralStorageBytes: 0 };
+    const sum = this.reserved();
+    const grown = (
+      [
+        ['memory', 'memoryBytes'],
+        ['cpu', 'cpuMilli'],
+      ] as const
+    )
+      .filter(([, field]) => needs[field] > held[field])
+      .map(([resource, field]) => ({
+        resource,
+        requested: needs[field],
+        used: sum[field] - held[field],
+        capacity: this.#capacity[field],
+      }));
+    const never = grown.find(({ requested, capacity }) => requested > capacity);
+    const shortage = never ?? grown.find(({ requested, used, capacity }) => used + requested > capacity);
+    if (!shortage) this.#held.set(podUid, larger(held, needs));
+    return shortage;
+  }
+
   /** For pods that already run here: the reservation stands whatever the capacity says now. */
   adopt(podUid: string, needs: PodNeeds): void {
     this.#held.set(podUid, needs);
+    this.#tell();
   }
 
   release(podUid: string): void {
     this.#held.delete(podUid);
+    this.#tell();
+  }
+
+  /** Calls `listener` whenever there may be more room. Gives the way to end that. */
+  onFreed(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 }

@@ -22,7 +22,8 @@ const add = (a: PodNeeds, b: PodNeeds): PodNeeds => ({
   memoryBytes: a.memoryBytes + b.memoryBytes,
   ephemeralStorageBytes: a.ephemeralStorageBytes + b.ephemeralStorageBytes,
 });
-const larger = (a: PodNeeds, b: PodNeeds): PodNeeds => ({
+/** Of each resource the larger amount. */
+export const larger = (a: PodNeeds, b: PodNeeds): PodNeeds => ({
   cpuMilli: Math.max(a.cpuMilli, b.cpuMilli),
   memoryBytes: Math.max(a.memoryBytes, b.memoryBytes),
   ephemeralStorageBytes: Math.max(a.ephemeralStorageBytes, b.ephemeralStorageBytes),

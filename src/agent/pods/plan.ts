@@ -102,7 +102,7 @@ export function planPod(spec: PodSpec, input: PlanInput): PodPlan {
 /** A start, or the back-off before it. True when a start was planned. */
 function startOrWait(container: Container, state: ContainerRecord, input: PlanInput, plan: PodPlan): boolean {
   const run = state.current;
-  if (run?.state === 'exited') {
+  if (run?.state === 'exited' && !run.replaced) {
     const finishedAtMs = run.exit?.finishedAtMs ?? input.nowMs;
     const remainingMs = backOffRemainingMs(state, finishedAtMs, input.nowMs);
     if (remainingMs > 0) {
@@ -130,6 +130,7 @@ export function withoutStarts(plan: PodPlan): void {
 function endedForGood(state: ContainerRecord, policy: RestartPolicy): boolean {
   const run = state.current;
   if (run?.state !== 'exited') return false;
+  if (run.replaced && policy !== 'Never') return false;
   return policy === 'Never' || (policy === 'OnFailure' && run.exit?.code === 0);
 }
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
 import type { Random } from '../../lib/random.ts';
 import { Informer } from '../../machinery/informer.ts';
+import { isMirrorPod } from '../../machinery/mirror-pods.ts';
 import { pods } from '../../machinery/resources.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
@@ -14,6 +15,7 @@ import type { EvictablePod } from '../eviction/pressure-relief.ts';
 import type { ImageUser } from '../types.ts';
 import { podPaths, readRecord } from './record.ts';
 import type { PodServices } from './services.ts';
+import { StaticPods } from './static-pods.ts';
 import { removeLeftover } from './teardown.ts';
 import { PodWorker } from './worker.ts';
 
@@ -26,7 +28,10 @@ export class PodManager {
   readonly #informer: Informer<Pod>;
   readonly #workers = new Map<string, PodWorker>();
   readonly #finished = new Set<string>();
+  readonly #static: StaticPods;
   readonly #stop = new AbortController();
+  /** The API has said which pods there are. */
+  #heard = false;
   #running: Promise<void>[] = [];
 
   constructor(services: PodServices, random: Random) {
@@ -40,6 +45,11 @@ export class PodManager {
       resource: pods,
       fieldSelector: `spec.nodeName=${options.nodeName}`,
     });
+    this.#static = new StaticPods(services, {
+      workers: () => [...this.#workers.values()].filter(({ record }) => record.static),
+      add: (pod) => this.#add(new PodWorker({ pod, static: true, services })),
+      seen: () => (this.#heard ? this.#informer.list() : undefined),
+    });
   }
 
   /** Takes up what is on disk, removes what has no usable record, then follows the API. Resolves when the adopted workers run. */
@@ -49,16 +59,19 @@ export class PodManager {
     const strays = (await this.#services.cgroups.list()).filter((uid) => !this.#workers.has(uid));
     for (const uid of new Set([...unusable, ...strays])) await this.#removeLeftover(uid);
     this.#informer.onChange(({ type, object, previous }) => {
+      if (type === 'deleted' || isMirrorPod(object)) this.#static.kick();
       if (previous && previous.metadata.uid !== object.metadata.uid) this.#workers.get(previous.metadata.uid!)?.removed();
       if (type === 'deleted') this.#workers.get(object.metadata.uid!)?.removed();
-      else this.#seen(object);
+      else if (!isMirrorPod(object)) this.#seen(object);
     });
     this.#running = [this.#informer.start(this.#stop.signal), this.#endUnknown()];
+    this.#static.start();
   }
 
   /** Ends all workers; containers run on. */
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the agent stops'));
+    await this.#static.stop();
     await Promise.all([...this.#workers.values()].map((worker) => worker.shutDown()));
     await Promise.all(this.#running);
   }
@@ -103,6 +116,7 @@ export class PodManager {
     void worker.start().then(() => {
       if (this.#stop.signal.aborted) return;
       this.#workers.delete(worker.uid);
+      if (worker.record.static) return this.#static.kick();
       this.#finished.add(worker.uid);
       if (this.#finished.size > finishedMax) this.#finished.delete(this.#finished.values().next().value!);
     });
@@ -135,7 +149,9 @@ export class PodManager {
       return;
     }
     const known = new Set(this.#informer.list().map(({ metadata }) => metadata.uid!));
-    for (const worker of this.#workers.values()) if (!known.has(worker.uid)) worker.removed();
+    for (const worker of this.#workers.values()) if (!known.has(worker.uid) && !worker.record.static) worker.removed();
+    this.#heard = true;
+    this.#static.kick();
   }
 
   async #removeLeftover(uid: string): Promise<void> {

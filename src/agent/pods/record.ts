@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import type { Pod, PodStatus } from '../../machinery/types.ts';
 import { AgentError } from '../errors.ts';
+import type { Resources } from './resize.ts';
 
 /** How a run ended. */
 export interface RunExit {
@@ -37,6 +38,10 @@ export interface ContainerRun {
   /** Start time of `pid` in clock ticks since boot: tells it from a later process with the same number. */
   pidStart?: string;
   exit?: RunExit;
+  /** Requests and limits in force for it. */
+  resources?: Resources;
+  /** Ended because the pod's description changed: started again whatever its exit code, and at once. */
+  replaced?: boolean;
 }
 
 export interface ContainerRecord {
@@ -51,6 +56,8 @@ export interface ContainerRecord {
 export interface PodRecord {
   version: 1;
   pod: Pod;
+  /** From the machine's own folder: the API has at most a mirror of it. */
+  static?: boolean;
   /** Set once, when the pod was taken up. */
   startTime: string;
   /**

@@ -10,6 +10,7 @@ import type { Client } from '../../machinery/client.ts';
 import { pods } from '../../machinery/resources.ts';
 import { isReason, StatusError } from '../../machinery/status.ts';
 import type { Pod, PodStatus } from '../../machinery/types.ts';
+import { resizeConditions } from './resize.ts';
 import { terminationByAgent } from './status.ts';
 
 export interface StatusWriterOptions {
@@ -17,6 +18,8 @@ export interface StatusWriterOptions {
   clock: Clock;
   logger: Logger;
   pod: Pod;
+  /** Also only ours. */
+  conditions?: readonly string[];
   /** Ends the writing. */
   signal: AbortSignal;
 }
@@ -24,16 +27,17 @@ export interface StatusWriterOptions {
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 /** Conditions that only the agent writes. */
-const agentConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady'];
+const agentConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', ...resizeConditions];
 
 /** DisruptionTarget belongs to whoever makes the pod go. */
-function ownConditions({ conditions }: PodStatus): string[] {
+function ownConditions({ conditions }: PodStatus, always: readonly string[]): readonly string[] {
   const evicted = conditions?.some(({ type, reason }) => type === 'DisruptionTarget' && reason === terminationByAgent);
-  return evicted ? [...agentConditions, 'DisruptionTarget'] : agentConditions;
+  return evicted ? [...always, 'DisruptionTarget'] : always;
 }
 
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
+  readonly #own: readonly string[];
   #wanted: PodStatus | undefined;
   /** What the API holds, as far as we know. */
   #stored: PodStatus | undefined;
@@ -44,6 +48,7 @@ export class StatusWriter {
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
+    this.#own = [...agentConditions, ...(options.conditions ?? [])];
     this.observe(options.pod);
   }
 
@@ -82,7 +87,7 @@ export class StatusWriter {
   }
 
   #settled(): boolean {
-    return this.#gone || !this.#wanted || !differs(this.#wanted, this.#stored);
+    return this.#gone || !this.#wanted || !differs(this.#wanted, this.#stored, this.#own);
   }
 
   #settle(): void {
@@ -108,7 +113,7 @@ export class StatusWriter {
     while (!signal.aborted && !this.#settled()) {
       const status = this.#wanted!;
       try {
-        const body = { metadata: { uid }, status: patchOf(status, this.#stored) };
+        const body = { metadata: { uid }, status: patchOf(status, this.#stored, this.#own) };
         const stored = await client.patch(pods, name, 'strategic', body, { namespace, subresource: 'status', signal });
         const version = versionOf(stored);
         if (version >= this.#storedVersion) {
@@ -155,10 +160,10 @@ const ownFields = [
 /** JSON knows no `undefined`: absent and undefined are the same. */
 const plain = (value: unknown): unknown => (value === undefined ? undefined : JSON.parse(JSON.stringify(value)));
 
-function differs(wanted: PodStatus, stored: PodStatus | undefined): boolean {
+function differs(wanted: PodStatus, stored: PodStatus | undefined, always: readonly string[]): boolean {
   if (!stored) return true;
   for (const field of ownFields) if (!isDeepStrictEqual(plain(wanted[field]), plain(stored[field]))) return true;
-  return ownConditions(wanted).some((type) => {
+  return ownConditions(wanted, always).some((type) => {
     const mine = wanted.conditions?.find((condition) => condition.type === type);
     const theirs = stored.conditions?.find((condition) => condition.type === type);
     return mine?.status !== theirs?.status || mine?.reason !== theirs?.reason || mine?.message !== theirs?.message;
@@ -166,13 +171,19 @@ function differs(wanted: PodStatus, stored: PodStatus | undefined): boolean {
 }
 
 /** The fields that are ours; those that went are nulls, and lists merged by key are replaced when an entry went. */
-function patchOf(status: PodStatus, stored: PodStatus | undefined): Record<string, unknown> {
-  const own = ownConditions(status);
+function patchOf(status: PodStatus, stored: PodStatus | undefined, always: readonly string[]): Record<string, unknown> {
+  const own = ownConditions(status, always);
+  const gone = (stored?.conditions ?? []).filter(
+    ({ type }) => own.includes(type) && !status.conditions?.some((condition) => condition.type === type),
+  );
   const patch: Record<string, unknown> = {
     ...status,
-    conditions: (status.conditions ?? [])
-      .filter(({ type }) => own.includes(type))
-      .map((condition) => ({ reason: null, message: null, ...condition })),
+    conditions: [
+      ...(status.conditions ?? [])
+        .filter(({ type }) => own.includes(type))
+        .map((condition) => ({ reason: null, message: null, ...condition })),
+      ...gone.map(({ type }) => ({ type, $patch: 'delete' })),
+    ],
   };
   for (const field of ownFields) if (status[field] === undefined && stored?.[field] !== undefined) patch[field] = null;
   for (const field of ['podIPs', 'hostIPs'] as const) {

@@ -9,6 +9,7 @@ import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, Pod
 import { isSidecar, restartPolicyOf, type Waiting } from './plan.ts';
 import { ephemeralOf } from './pod-context.ts';
 import type { ContainerRecord, ContainerRun, PodRecord } from './record.ts';
+import { type ResizeState, resizeConditions, resizeConditionsOf } from './resize.ts';
 
 export interface StatusInput {
   /** As last seen from the API (or the record, before that). */
@@ -19,6 +20,8 @@ export interface StatusInput {
   /** True while namespaces and network of the pod stand. */
   sandboxReady: boolean;
   waiting: Readonly<Record<string, Waiting>>;
+  /** Left out: none is under way. */
+  resize?: ResizeState;
   /** From probes: ready to serve; startup done. Without probes true as soon as the container runs. */
   ready: (container: string) => boolean;
   started: (container: string) => boolean;
@@ -88,7 +91,8 @@ export function phaseOf(pod: Pod, record: PodRecord): Phase {
   const runs = spec.containers.map((container) => record.containers[container.name] ?? {});
   const neverRan = (state: ContainerRecord) => !state.last && (!state.current || state.current.state === 'creating');
   if (runs.some(neverRan)) return record.ended ? 'Failed' : 'Pending';
-  const exits = runs.map((state) => (state.current?.state === 'exited' ? state.current.exit : undefined));
+  const over = ({ current }: ContainerRecord) => current?.state === 'exited' && (!current.replaced || record.ended);
+  const exits = runs.map((state) => (over(state) ? state.current?.exit : undefined));
   if (exits.some((exit) => !exit) || (policy === 'Always' && !record.ended)) return 'Running';
   if (exits.every((exit) => exit?.code === 0)) return 'Succeeded';
   return policy === 'Never' || record.ended ? 'Failed' : 'Running';
@@ -121,12 +125,14 @@ function containerStatus(container: Container, input: StatusInput, init: boolean
     imageID: newest?.imageId ?? '',
     ...(newest ? { containerID: `kontiki://${newest.id}` } : {}),
     started: init && !isSidecar(container) ? running : running && input.started(name),
+    ...(container.resources?.requests ? { allocatedResources: container.resources.requests } : {}),
+    resources: (running ? run.resources : undefined) ?? container.resources ?? {},
   };
 }
 
 /** It serves nobody, so it is never ready. */
 function ephemeralStatus(container: Container, input: StatusInput): ContainerStatus {
-  const { started: _started, ...status } = containerStatus(container, input, false, true);
+  const { started: _started, resources: _resources, ...status } = containerStatus(container, input, false, true);
   return { ...status, ready: false };
 }
 
@@ -205,10 +211,12 @@ function conditions(
     initialized,
     make('Ready', !notReady, notReady),
     make('ContainersReady', !containersReady, containersReady),
+    ...resizeConditionsOf(input.resize ?? { inProgress: false }).map(({ type, ...why }) => make(type, true, why)),
   ];
   const { failed } = input.record;
   if (failed?.disruption) own.push(make('DisruptionTarget', true, { reason: terminationByAgent, message: failed.message }));
-  const others = (pod.status?.conditions ?? []).filter(({ type }) => !own.some((condition) => condition.type === type));
+  const ours = new Set([...own.map(({ type }) => type), ...resizeConditions]);
+  const others = (pod.status?.conditions ?? []).filter(({ type }) => !ours.has(type));
   return [...own, ...others];
 }
 

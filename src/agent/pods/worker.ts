@@ -24,9 +24,10 @@ import { planPod, withoutStarts } from './plan.ts';
 import type { PodContext } from './pod-context.ts';
 import { type PodPaths, type PodRecord, podPaths } from './record.ts';
 import { RecordFile } from './record-file.ts';
+import { PodResizer } from './resizer.ts';
 import type { PodServices } from './services.ts';
 import { computePodStatus, timestamp } from './status.ts';
-import { StatusWriter } from './status-writer.ts';
+import { StatusTarget } from './status-target.ts';
 import { Waker } from './waker.ts';
 
 const errorRetryMsMin = 250;
@@ -39,6 +40,8 @@ export interface PodWorkerOptions {
   pod: Pod;
   /** From disk: the pod was here before this agent. */
   record?: PodRecord;
+  /** Of the machine's own folder, where there is no record that says so. */
+  static?: boolean;
   services: PodServices;
 }
 
@@ -51,11 +54,12 @@ export class PodWorker implements PodContext, EvictablePod {
   readonly #adopted: boolean;
   readonly #stop = new AbortController();
   readonly #file: RecordFile;
-  readonly #writer: StatusWriter;
+  readonly #target: StatusTarget;
   readonly #objects: PodObjects;
   readonly #ground: PodGround;
   readonly #evictor: Evictor;
   readonly #runs: ContainerRuns;
+  readonly #resizer: PodResizer;
   #pod: Pod;
   /** The API no longer has the pod. */
   #gone = false;
@@ -67,21 +71,24 @@ export class PodWorker implements PodContext, EvictablePod {
   readonly #ended = Promise.withResolvers<void>();
   #objectsChanged = false;
   #taken = false;
+  /** Its resources have been reserved: others have to be asked for. */
+  #promised: boolean;
   #loop: Promise<void> | undefined;
 
-  constructor({ pod, record, services }: PodWorkerOptions) {
+  constructor({ pod, record, services, static: isStatic }: PodWorkerOptions) {
     this.uid = pod.metadata.uid!;
     this.services = services;
     this.#pod = pod;
     this.#adopted = record !== undefined;
     const startTime = timestamp(services.clock.wallMs());
     this.record = record ?? { version: 1, pod, startTime, hadSandbox: false, containers: {}, ended: false };
+    if (isStatic) this.record.static = true;
     if (record && !record.ended) services.hostPorts.adopt(pod, record.ip);
     this.paths = podPaths(services.options.dataDir, this.uid);
     this.#file = new RecordFile(this.paths.state, this.record);
-    const { client, clock, logger } = services;
-    this.waker = new Waker(clock);
-    this.#writer = new StatusWriter({ client, clock, logger, pod, signal: this.#stop.signal });
+    this.waker = new Waker(services.clock);
+    this.#target = new StatusTarget(services, this.#stop.signal, this.record.static ? undefined : pod);
+    if (this.record.static && this.record.status) this.#target.set(this.record.status);
     this.#objects = services.objects.hold(pod, () => {
       this.#objectsChanged = true;
       this.waker.wake();
@@ -99,6 +106,9 @@ export class PodWorker implements PodContext, EvictablePod {
       killAtMs: () => this.#killAtMs(),
       signal: this.#stop.signal,
     });
+    const restart = this.#runs.restart.bind(this.#runs);
+    this.#resizer = new PodResizer({ context: this, ground: this.#ground, adopted: this.#adopted, restart });
+    this.#promised = record !== undefined;
   }
 
   readonly pod = (): Pod => this.#pod;
@@ -117,15 +127,16 @@ export class PodWorker implements PodContext, EvictablePod {
       nowMs: services.clock.wallMs(),
       sandboxReady: this.#ground.ready,
       waiting: this.#runs.waiting,
+      resize: this.#resizer.state,
       ready: (name) => this.#runs.probes.ready(name),
       started: (name) => this.#runs.probes.started(name),
     });
     record.status = status;
-    this.#writer.set(status);
+    this.#target.set(status);
   };
 
   get evictable(): boolean {
-    return this.#taken && !this.#terminating && !this.record.ended && !this.record.failed;
+    return this.#taken && !this.terminating && !this.record.ended && !this.record.failed;
   }
 
   /** Resolves when nothing of the pod runs any more. */
@@ -159,10 +170,10 @@ export class PodWorker implements PodContext, EvictablePod {
 
   /** The pod as the API has it now. */
   update(pod: Pod): void {
-    this.#pod = pod;
+    this.#pod = this.#promised ? this.#resizer.hold(pod, this.#pod) : pod;
     this.#objects.extend(pod);
-    this.#writer.observe(pod);
-    if (this.#terminating) this.#interrupt('the pod is being deleted');
+    this.#target.observe(pod);
+    if (this.terminating) this.#interrupt('the pod is being deleted');
     // Labels and annotations may be in files.
     this.#objectsChanged = true;
     this.waker.wake();
@@ -171,9 +182,23 @@ export class PodWorker implements PodContext, EvictablePod {
   /** The API no longer has the pod: nothing of it may go on. */
   removed(): void {
     this.#gone = true;
-    this.#writer.forget();
+    this.#target.forget();
     this.#interrupt('the pod was deleted');
     this.waker.wake();
+  }
+
+  /** A static pod whose manifest has gone ends as one that was deleted: within its grace period. */
+  end(): void {
+    if (this.terminating) return;
+    const { metadata, spec } = this.#pod;
+    const deletionTimestamp = timestamp(this.services.clock.wallMs());
+    const deletionGracePeriodSeconds = spec?.terminationGracePeriodSeconds ?? 30;
+    this.update({ ...this.#pod, metadata: { ...metadata, deletionTimestamp, deletionGracePeriodSeconds } });
+  }
+
+  /** The status of a static pod is written to its mirror; undefined: there is none. */
+  showOn(mirror: Pod | undefined): void {
+    this.#target.showOn(mirror);
   }
 
   /** Ends the worker; what runs, runs on. */
@@ -182,12 +207,13 @@ export class PodWorker implements PodContext, EvictablePod {
     this.#stop.abort(reason);
     this.#work.abort(reason);
     this.#runs.probes.stopAll();
+    this.#resizer.stop();
     this.waker.wake();
     await this.#loop;
     this.#objects.release();
   }
 
-  get #terminating(): boolean {
+  get terminating(): boolean {
     return this.#gone || this.#pod.metadata.deletionTimestamp !== undefined;
   }
 
@@ -197,7 +223,7 @@ export class PodWorker implements PodContext, EvictablePod {
 
   /** Ends what is under way; the next step finds another situation. */
   #holdBack(why: string): void {
-    if (this.#terminating) return;
+    if (this.terminating) return;
     const before = this.#work;
     this.#work = new AbortController();
     this.#heldBack = new Error(why);
@@ -219,7 +245,7 @@ export class PodWorker implements PodContext, EvictablePod {
         await waker.sleep(seen, next, signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (error === this.#heldBack || (this.#terminating && error === this.#work.signal.reason)) continue;
+        if (error === this.#heldBack || (this.terminating && error === this.#work.signal.reason)) continue;
         logger.warn({ error }, 'pod step failed, trying again');
         await waker.sleep(waker.count, services.clock.wallMs() + retryMs, signal);
         retryMs = Math.min(retryMs * 2, errorRetryMsMax);
@@ -230,13 +256,14 @@ export class PodWorker implements PodContext, EvictablePod {
   /** Does what can be done now. Gives the wall time to look again, or 'gone' when the worker's life is over. */
   async #step(): Promise<number | 'gone'> {
     if (!this.#taken) await this.#takeUp();
-    if (this.#terminating) return this.#terminate();
+    if (this.terminating) return this.#terminate();
     if (this.record.ended) return never;
     const work = this.#work.signal;
     const { clock, gate } = this.services;
     if (gate.over && needsLease(this.#pod) && !this.record.failed) return this.#stopForLease();
     const lookAtMs = await this.#runs.observeAll();
     if (clock.wallMs() >= this.#deadlineMs()) await this.#passDeadline();
+    await this.#resize();
     const plan = planPod(this.#pod.spec!, {
       record: this.record,
       podLabel: podLabel(this.#pod),
@@ -283,7 +310,7 @@ export class PodWorker implements PodContext, EvictablePod {
         await this.#ground.look();
         await this.#runs.adopt();
       }
-    } else if (!this.#terminating) await this.#admit();
+    } else if (!this.terminating) await this.#admit();
     this.#taken = true;
   }
 
@@ -293,11 +320,12 @@ export class PodWorker implements PodContext, EvictablePod {
     if (phase === 'Succeeded' || phase === 'Failed') {
       // It ended here before this machine lost its data: never started again, and its status stands.
       record.ended = true;
-      this.#writer.forget();
+      this.#target.forget();
       return this.save();
     }
-    // Labels that people gave the Node decide too.
-    await services.nodeKnown(this.#work.signal);
+    // Labels that people gave the Node decide too. A static pod does not wait for the API.
+    if (!record.static) await services.nodeKnown(this.#work.signal);
+    this.#promised = true;
     const refusal = admit(this.#pod, services.node(), services.ledger, services.hostPorts, services.pressure());
     if (refusal) {
       services.events.record(this.#pod, 'Warning', refusal.reason, refusal.message);
@@ -311,7 +339,7 @@ export class PodWorker implements PodContext, EvictablePod {
 
   /** Monotonic time at which what still runs is killed because the pod goes; infinite while it does not go. */
   #killAtMs(): number {
-    if (!this.#terminating) return never;
+    if (!this.terminating) return never;
     this.#terminationStartMs ??= this.services.clock.monotonicMs();
     if (this.#gone) return this.#terminationStartMs;
     const { metadata, spec } = this.#pod;
@@ -324,7 +352,7 @@ export class PodWorker implements PodContext, EvictablePod {
       await this.#runs.stopAll();
       await this.#end();
     }
-    if (!this.#gone) await this.#deleteFromApi();
+    if (!this.#gone && !this.record.static) await this.#deleteFromApi();
     this.#objects.release();
     await this.#file.close();
     await removeTree(this.paths.dir, this.services.executor);
@@ -335,7 +363,7 @@ export class PodWorker implements PodContext, EvictablePod {
     const { client, clock } = this.services;
     const signal = this.#stop.signal;
     const waited = new AbortController();
-    await Promise.race([this.#writer.flushed(signal), delay(clock, lastStatusMs, waited.signal).catch(() => undefined)]);
+    await Promise.race([this.#target.flushed(signal), delay(clock, lastStatusMs, waited.signal).catch(() => undefined)]);
     waited.abort();
     const { name, namespace } = this.#pod.metadata;
     try {
@@ -351,6 +379,7 @@ export class PodWorker implements PodContext, EvictablePod {
     this.#evictor.end();
     await this.#ground.remove();
     this.#runs.probes.stopAll();
+    this.#resizer.stop();
     this.record.ended = true;
     this.services.ledger.release(this.uid);
     await this.services.hostPorts.release(this.uid);
@@ -358,6 +387,18 @@ export class PodWorker implements PodContext, EvictablePod {
     await this.save();
     this.publish();
     this.#ended.resolve();
+  }
+
+  async #resize(): Promise<void> {
+    const next = this.record.failed ? undefined : this.#resizer.take();
+    if (next) {
+      this.#pod = next;
+      // Files may tell of resources.
+      this.#objectsChanged = true;
+      await this.save();
+      this.publish();
+    }
+    await this.#resizer.apply();
   }
 
   /** Wall time at which the pod has been active for as long as it may. */

@@ -7,9 +7,9 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
 import { AgentError } from '../errors.ts';
-import type { Cgroups, Executor } from '../types.ts';
+import type { CgroupLimits, Cgroups, Executor } from '../types.ts';
 import { type ProcessIdentity, processStart } from './process-identity.ts';
-import type { OciSpec } from './spec.ts';
+import { limitResources, type OciSpec } from './spec.ts';
 
 export interface ContainerRuntimeOptions {
   executor: Executor;
@@ -99,6 +99,15 @@ export class ContainerRuntime {
     const { command, args } = this.commandLine('start', id);
     const result = await this.#options.executor.run(command, args);
     if (result.exitCode !== 0) throw new AgentError('ContainerStart', runtimeMessage(result.stderr), { id });
+  }
+
+  /** Other limits for a container that runs. What `limits` leaves out stays as it was. AgentError 'CommandFailed'. */
+  async update(id: string, bundle: string, limits: CgroupLimits): Promise<void> {
+    const file = join(bundle, 'resources.json');
+    await writeFile(file, JSON.stringify(limitResources(limits)), { mode: 0o600 });
+    const { command, args } = this.commandLine('update', '--resources', file, id);
+    const result = await this.#options.executor.run(command, args);
+    if (result.exitCode !== 0) throw new AgentError('CommandFailed', runtimeMessage(result.stderr), { id });
   }
 
   /** Removes the runtime's state and cgroup; kills what is still there. Idempotent. The bundle stays. */

@@ -180,6 +180,13 @@ function namespaces({ namespaces: held, pod }: SpecInput): { type: string; path?
 function resources(limits: CgroupLimits, privileged: boolean): Record<string, unknown> {
   return {
     devices: [{ allow: privileged, access: 'rwm' }],
+    ...limitResources(limits),
+  };
+}
+
+/** What a container may use, for its creation and for `update` of one that runs. */
+export function limitResources(limits: CgroupLimits): Record<string, unknown> {
+  return {
     cpu: {
       shares: limits.cpuShares,
       ...(limits.cpuQuotaMicros === undefined ? {} : { quota: limits.cpuQuotaMicros, period: 100_000 }),

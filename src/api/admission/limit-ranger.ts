@@ -6,7 +6,7 @@ import type { LimitRange, PersistentVolumeClaim } from '../../machinery/kind-typ
 import { type Amounts, podAmounts } from '../../machinery/pod-resources.ts';
 import { compareQuantities, quantityMilli } from '../../machinery/quantity.ts';
 import type { Container, Pod, PodSpec } from '../../machinery/types.ts';
-import { isAbout, isNewPod, joined, refusal, storedList } from './lookups.ts';
+import { isAbout, isNewPod, isPodResize, joined, refusal, storedList } from './lookups.ts';
 import type { AdmissionPlugin } from './types.ts';
 
 type Item = NonNullable<LimitRange['spec']>['limits'][number];
@@ -22,7 +22,8 @@ const limitRanges = 'core/limitranges';
 /** Changes a new pod in place. StatusError 403 with all that is out of the bounds of the first range that refuses. */
 export const limitRanger: AdmissionPlugin = {
   name: 'LimitRanger',
-  handles: (request) => isNewPod(request) || isAbout(request, '', 'persistentvolumeclaims', ['CREATE', 'UPDATE']),
+  handles: (request) =>
+    isNewPod(request) || isPodResize(request) || isAbout(request, '', 'persistentvolumeclaims', ['CREATE', 'UPDATE']),
   mutate(request, { store }) {
     if (!isNewPod(request)) return;
     for (const range of storedList<LimitRange>(store, limitRanges, request.target.namespace)) {
@@ -33,7 +34,7 @@ export const limitRanger: AdmissionPlugin = {
     if (request.oldObject?.metadata.deletionTimestamp) return;
     for (const { spec } of storedList<LimitRange>(store, limitRanges, request.target.namespace)) {
       const complaints = (spec?.limits ?? []).flatMap((item) =>
-        isNewPod(request)
+        isNewPod(request) || isPodResize(request)
           ? podComplaints(item, request.object as Pod)
           : claimComplaints(item, request.object as PersistentVolumeClaim),
       );

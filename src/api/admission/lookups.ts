@@ -19,6 +19,9 @@ export function isAbout(
   return kind.plural === plural && kind.group === group && !target.subresource && operations.includes(operation);
 }
 
+export const isPodResize = ({ operation, target: { resolved, subresource } }: AdmissionRequest): boolean =>
+  operation === 'UPDATE' && subresource === 'resize' && resolved.kind.plural === 'pods' && resolved.kind.group === '';
+
 export const isNewPod = (request: AdmissionRequest): boolean => isAbout(request, '', 'pods', ['CREATE']);
 
 /** `resource` with its group, for example `core/limitranges`. The objects are shared: never change one. In order of their names. */

@@ -1,12 +1,14 @@
 /**
  * Admission: what the authorizer cannot decide from the URL alone. An agent (group system:nodes) writes its own Node, and
- * only pods that are bound to it.
+ * only pods that are bound to it; of pods it makes none but mirrors of its static ones.
  */
 import { forbidden } from '../../machinery/status.ts';
 import type { KubeObject, Pod } from '../../machinery/types.ts';
 import { nodeNameOf } from '../authorization.ts';
 import { groupResource } from '../kind-table.ts';
+import type { RegistryContext } from '../registry-types.ts';
 import type { User } from '../types.ts';
+import { admitMirrorPod } from './mirror-pods.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 
 const verbs = { CREATE: 'create', UPDATE: 'update', DELETE: 'delete', CONNECT: 'connect to' };
@@ -21,14 +23,19 @@ export const nodeRestriction: AdmissionPlugin = {
   mutate: admitNodeWrite,
 };
 
-function admitNodeWrite({ operation, target: { user, resolved }, object, oldObject }: AdmissionRequest): void {
-  const { kind } = resolved;
-  const node = nodeNameOf(user);
+function admitNodeWrite(request: AdmissionRequest, context: RegistryContext): void {
+  const { operation, target, object, oldObject } = request;
+  const { kind } = target.resolved;
+  const node = nodeNameOf(target.user);
   const verb = verbs[operation];
   const written = oldObject ?? object;
   if (!written) return;
   if (kind.plural === 'nodes' && written.metadata.name !== node) {
     throw forbidden(groupResource(kind), written.metadata.name, `node "${node}" is not allowed to ${verb} another node`);
+  }
+  if (kind.plural === 'pods' && operation === 'CREATE' && !target.subresource && node !== undefined) {
+    admitMirrorPod(written as Pod, node, context);
+    return;
   }
   if (kind.plural === 'pods' && (written as Pod).spec?.nodeName !== node) {
     const why = `node "${node}" can only ${verb} pods with spec.nodeName set to itself`;

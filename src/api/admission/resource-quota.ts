@@ -14,7 +14,7 @@ import type { StoreRecord } from '../../store/types.ts';
 import { groupResource } from '../kind-table.ts';
 import type { RegistryContext } from '../registry-types.ts';
 import { encodeObject, objectOf, parseValue, prefixOf } from '../stored-objects.ts';
-import { isAbout, refusal } from './lookups.ts';
+import { isAbout, isPodResize, refusal } from './lookups.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 
 /** Kinds whose objects may come to take more by a change. */
@@ -25,6 +25,7 @@ export const resourceQuota: AdmissionPlugin = {
   name: 'ResourceQuota',
   handles(request) {
     const { operation, target } = request;
+    if (isPodResize(request)) return true;
     if (target.namespace === undefined || target.subresource) return false;
     return operation === 'CREATE' || growing.some((plural) => isAbout(request, '', plural, ['UPDATE']));
   },

@@ -4,6 +4,7 @@
  */
 import { delay } from '../../lib/clock.ts';
 import type { Random } from '../../lib/random.ts';
+import { apiReferencesOf, isMirrorPod } from '../../machinery/mirror-pods.ts';
 import { forbidden } from '../../machinery/status.ts';
 import type { Container, Pod, PodSpec, ServiceAccount, Volume } from '../../machinery/types.ts';
 import { groupResource } from '../kind-table.ts';
@@ -19,6 +20,7 @@ export const serviceAccount: AdmissionPlugin = {
     return operation === 'CREATE' && !subresource && resolved.kind.group === '' && resolved.kind.plural === 'pods';
   },
   async mutate({ object, target }, context) {
+    if (isMirrorPod(object as Pod)) return admitMirror(target, object as Pod);
     await awaitServiceAccount(context, target, object as Pod);
     admitServiceAccount(context, target, object as Pod);
   },
@@ -35,6 +37,12 @@ const accountWaitMs = 1_000;
 const newNamespaceMs = 10_000;
 
 const accountKey = (namespace: string, name: string) => `/registry/core/serviceaccounts/${namespace}/${name}`;
+
+/** A static pod runs without the API, so it can have nothing that only the API gives. */
+function admitMirror({ resolved }: Target, { metadata, spec }: Pod): void {
+  const what = spec && apiReferencesOf(spec)[0];
+  if (what) throw forbidden(groupResource(resolved.kind), metadata.name, `a mirror pod may not reference ${what}`);
+}
 
 function accountOf(spec: Partial<PodSpec> | undefined): string {
   return spec?.serviceAccountName || spec?.serviceAccount || accountName;

@@ -39,7 +39,7 @@ const subresourceForms: Record<string, SubresourceForm> = {
 export function subresourceForm(kind: KindDefinition, name: string): SubresourceForm {
   if (statusSubresourcesOf(kind).includes(name)) return { kind: kind.kind, verbs: readWrite };
   if (name === 'proxy') return { kind: `${kind.kind}ProxyOptions`, verbs: ['create', 'delete', 'get', 'patch', 'update'] };
-  const own = { ephemeralcontainers: readWrite, finalize: ['update'], log: ['get'] }[name];
+  const own = { ephemeralcontainers: readWrite, resize: readWrite, finalize: ['update'], log: ['get'] }[name];
   return subresourceForms[name] ?? { kind: kind.kind, verbs: own ?? ['get'] };
 }
 

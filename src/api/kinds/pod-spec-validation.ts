@@ -17,6 +17,7 @@ import {
   unsupported,
 } from './field-errors.ts';
 import { validateAffinity, validateTolerations, validateTopologySpread } from './placement-validation.ts';
+import { validateResizePolicies } from './resize-validation.ts';
 import { validateVolumes } from './volume-validation.ts';
 
 const dnsPolicies = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'];
@@ -31,6 +32,7 @@ export function validatePodSpec(spec: PodSpec, path: string): FieldError[] {
   return [
     ...volumes.errors,
     ...validateContainers(spec, volumes.names, path),
+    ...validateResizePolicies(spec, path),
     ...checkOneOf(`${path}.restartPolicy`, spec.restartPolicy, restartPolicies),
     ...checkOneOf(`${path}.dnsPolicy`, spec.dnsPolicy, dnsPolicies),
     ...validateDnsConfig(spec, path),

@@ -1,6 +1,7 @@
 /** Pod: containers that run together on one node. The only kind that is deleted gracefully. */
 import type { KindDefinition } from '../../machinery/kind.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
+import { isMirrorPod } from '../../machinery/mirror-pods.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Pod, PodCondition, PodSpec } from '../../machinery/types.ts';
@@ -23,12 +24,12 @@ export const podKind: KindDefinition<Pod> = {
   namespaced: true,
   versions: [{ name: 'v1', schema: 'core.v1.Pod' }],
   hasStatus: true,
-  subresources: ['log', 'exec', 'attach', 'portforward', 'proxy', 'binding', 'eviction', 'ephemeralcontainers'],
+  subresources: ['log', 'exec', 'attach', 'portforward', 'proxy', 'binding', 'eviction', 'ephemeralcontainers', 'resize'],
 
   setDefaults(pod) {
     pod.spec ??= { containers: [] };
     setPodSpecDefaults(pod.spec);
-    setPodOnlyDefaults(pod.spec);
+    setPodOnlyDefaults(pod.spec, { account: !isMirrorPod(pod) });
     setStatusDefaults(pod);
   },
 

@@ -225,7 +225,7 @@ function podFolders(dataDir: string): string[] {
     .filter(Boolean);
 }
 
-const untilMs = 20_000;
+const untilMs = 60_000;
 
 /** Looks again and again until `look` gives something. */
 export async function until<T>(what: string, look: () => Promise<T> | T): Promise<NonNullable<T>> {
