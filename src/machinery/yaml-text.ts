@@ -14,10 +14,11 @@ import {
   type Tags,
   type YAMLError,
 } from 'yaml';
+import { isDeep, jsonDepthMax } from './depth.ts';
+import { duplicateKeys } from './json-text.ts';
 
 /** Aliases can make a small text a huge object. */
 const aliasesMax = 100;
-const depthMax = 500;
 const duplicatesMax = 100;
 
 export interface YamlText {
@@ -28,6 +29,8 @@ export interface YamlText {
 
 /** Throws a YamlComplaint whose message begins with `yaml: `. */
 export function readYaml(text: string): YamlText {
+  const json = plainJson(text);
+  if (json !== undefined) return { value: json, duplicates: [] };
   const lines = new LineCounter();
   const document = parse(text, lines);
   const error = document.errors.find(({ code }) => code !== 'MULTIPLE_DOCS');
@@ -42,6 +45,20 @@ export function readYaml(text: string): YamlText {
     throw new YamlComplaint(`yaml: ${cause instanceof RangeError ? tooDeep : aliasSentence(firstLine(cause.message))}`);
   }
   return { value, duplicates };
+}
+
+/** JSON is YAML, and by far the quicker to read: kubectl sends it as YAML. Undefined for all else, and when keys occur twice. */
+function plainJson(text: string): unknown {
+  if (!text.startsWith('{')) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Not JSON: then it is YAML in flow style, or an error that YAML has words for.
+    return undefined;
+  }
+  if (isDeep(value)) throw new YamlComplaint(`yaml: ${tooDeep}`);
+  return duplicateKeys(text, value).length > 0 ? undefined : value;
 }
 
 /** Known mistakes in the words of the reference implementation's parser, which counts lines from one where it names them. */
@@ -96,7 +113,7 @@ const firstLine = (message: string) => (message.split('\n')[0] ?? '').replace(/ 
 
 /** Makes the keys of all maps strings, and notes those that occur twice. */
 function prepare(node: unknown, lines: LineCounter, duplicates: string[], depth: number): void {
-  if (depth > depthMax) throw new YamlComplaint(`yaml: ${tooDeep}`);
+  if (depth > jsonDepthMax) throw new YamlComplaint(`yaml: ${tooDeep}`);
   if (isAlias(node) || isScalar(node)) return;
   if (isSeq(node)) for (const item of node.items) prepare(item, lines, duplicates, depth + 1);
   if (!isMap(node)) return;
