@@ -62,16 +62,13 @@ function follow(cluster: TestCluster) {
     if (!stopped) setTimeout(() => void informer.start(), 50);
   });
   /** The same objects in the same versions as in the store. */
-  const agrees = async () => {
-    const { items } = await core.listNamespacedConfigMap({ namespace });
-    const there = items.map(({ metadata }) => `${metadata?.name} ${metadata?.resourceVersion}`).sort();
-    return (
-      there.join() ===
-      [...ledger.known]
-        .map(([name, version]) => `${name} ${version}`)
-        .sort()
-        .join()
-    );
+  const agrees = () => {
+    const { records } = cluster.store.list('');
+    const there = records
+      .filter(({ key }) => key.includes(`/configmaps/${namespace}/`))
+      .map(({ key, modRevision }) => `${key.slice(key.lastIndexOf('/') + 1)} ${modRevision}`);
+    const known = [...ledger.known].map(([name, version]) => `${name} ${version}`);
+    return there.length > 0 && there.sort().join() === known.sort().join();
   };
   return {
     core,
