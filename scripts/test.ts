@@ -28,7 +28,7 @@ const suites: Suite[] = [
   { name: 'tidy', command: [node, 'scripts/tidy.ts'], minutesMax: 1 },
   ...[
     ...['lib', 'node', 'machinery', 'cel', 'consensus', 'simulation', 'regression', 'gossip', 'store', 'transport'],
-    ...['client', 'kinds', 'streams', 'api', 'scheduler', 'controllers'],
+    ...['client', 'kinds', 'streams', 'api', 'clients', 'scheduler', 'controllers'],
     ...['host', 'images', 'network', 'agent'],
     ...['lab', 'recovery', 'cluster', 'membership', 'protection', 'chaos'],
   ].map(uvu),

@@ -42,7 +42,7 @@ export async function createObject(
 }
 
 async function createNamed(context: RegistryContext, target: Target, input: KubeObject, options: WriteOptions): Promise<Outcome> {
-  const { name } = input.metadata;
+  const { name = '' } = input.metadata;
   const { kind } = target.resolved;
   const nameError = badName(name);
   if (nameError) throw invalidObject(kind, name, [nameError]);

@@ -9,7 +9,7 @@ export function invalidObject(kind: KindDefinition, name: string, errors: readon
 /** Without repetitions: the registry and a kind may find the same thing. */
 export function uniqueErrors(...lists: (readonly FieldError[])[]): FieldError[] {
   const seen = new Map<string, FieldError>();
-  for (const error of lists.flat()) seen.set(JSON.stringify([error.type, error.field, error.detail]), error);
+  for (const error of lists.flat()) seen.set(JSON.stringify([error.type, error.field, error.detail, error.value]), error);
   return [...seen.values()];
 }
 

@@ -3,7 +3,7 @@
  * the schema, null and unknown members dropped, as a decoder into typed structures would.
  */
 import { type CheckResult, checkObject, pruneUnknown, schema } from '../machinery/schemas.ts';
-import { badRequest, invalid } from '../machinery/status.ts';
+import { badRequest, invalid, type StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import { apiVersionOf, type ResolvedKind } from './kind-table.ts';
 import type { Target, WriteOptions } from './registry-types.ts';
@@ -16,7 +16,7 @@ import { toStorage } from './stored-objects.ts';
 export function decodeInput(
   resolved: ResolvedKind,
   body: unknown,
-  options: Pick<WriteOptions, 'fieldValidation' | 'warnings'>,
+  options: Pick<WriteOptions, 'fieldValidation' | 'warnings' | 'complaints'>,
   origin: 'body' | 'patch' = 'body',
 ): KubeObject {
   if (!isRecord(body)) throw badRequest('the body of the request is not a JSON object');
@@ -26,30 +26,45 @@ export function decodeInput(
   if (!decode) dropNulls(body);
   if (decode && object.metadata === null) delete (object as { metadata?: unknown }).metadata;
   if (object.metadata === undefined) object.metadata = { name: '' };
-  if (!isRecord(object.metadata)) throw badRequest(`${cannotBeHandled(resolved)}: metadata is not an object`);
+  if (!isRecord(object.metadata)) {
+    const type = Array.isArray(object.metadata) ? 'array' : (typeof object.metadata).replace('boolean', 'bool');
+    const where = `Go struct field ${resolved.kind.kind}.metadata of type v1.ObjectMeta`;
+    throw badRequest(`${cannotBeHandled(resolved)}: json: cannot unmarshal ${type} into ${where}`);
+  }
   if (decode) complain(resolved, decode(object), options, origin);
   else if (schema(resolved.version.schema)) checkFields(resolved, object, options, origin);
   return toStorage(resolved, object);
 }
 
 function checkType(resolved: ResolvedKind, object: KubeObject): void {
-  const apiVersion = apiVersionOf(resolved);
-  object.apiVersion ||= apiVersion;
-  object.kind ||= resolved.kind.kind;
-  if (object.apiVersion !== apiVersion) {
-    throw badRequest(
-      `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`,
-    );
+  const expected = apiVersionOf(resolved);
+  const { kind } = resolved.kind;
+  object.apiVersion ||= expected;
+  object.kind ||= kind;
+  if (object.apiVersion === expected && object.kind === kind) return;
+  const [version = '', group = ''] = object.apiVersion.split('/').reverse();
+  const known = resolved.version.decode !== undefined || schema(`${firstLabel(group)}.${version}.${object.kind}`) !== undefined;
+  if (!known) {
+    throw unfit(resolved, object, `no kind "${object.kind}" is registered for version "${object.apiVersion}"`);
   }
-  if (object.kind !== resolved.kind.kind) {
-    throw badRequest(`the kind in the data (${object.kind}) does not match the expected kind (${resolved.kind.kind})`);
+  if (object.kind === kind && (group === resolved.kind.group || resolved.version.decode)) {
+    throw badRequest(`the API version in the data (${object.apiVersion}) does not match the expected API version (${expected})`);
   }
+  const types = `(${version}.${object.kind}) to (${firstLabel(resolved.kind.group)}.${kind})`;
+  throw unfit(resolved, object, `converting ${types}: unknown conversion`);
+}
+
+const firstLabel = (group: string) => group.split('.')[0] || 'core';
+
+function unfit(resolved: ResolvedKind, { apiVersion, kind }: KubeObject, why: string): StatusError {
+  const version = JSON.stringify(apiVersion.slice(apiVersion.indexOf('/') + 1));
+  return badRequest(`${kind} in version ${version} cannot be handled as a ${resolved.kind.kind}: ${why}`);
 }
 
 function checkFields(
   resolved: ResolvedKind,
   object: KubeObject,
-  options: Pick<WriteOptions, 'fieldValidation' | 'warnings'>,
+  options: Pick<WriteOptions, 'fieldValidation' | 'warnings' | 'complaints'>,
   origin: 'body' | 'patch',
 ): void {
   const result = checkObject(object, resolved.version.schema);
@@ -59,21 +74,30 @@ function checkFields(
 
 function complain(
   resolved: ResolvedKind,
-  { unknownFields, duplicate = [], errors }: CheckResult,
-  options: Pick<WriteOptions, 'fieldValidation' | 'warnings'>,
+  { unknownFields, errors }: CheckResult,
+  options: Pick<WriteOptions, 'fieldValidation' | 'warnings' | 'complaints'>,
   origin: 'body' | 'patch',
 ): void {
-  if (errors.length > 0) throw badRequest(`${cannotBeHandled(resolved)}: ${errors.join(', ')}`);
+  if (errors.length > 0) {
+    const detail = errors.join(', ');
+    if (origin === 'patch') throw unfitPatch(detail);
+    throw badRequest(`${cannotBeHandled(resolved)}: ${detail}`);
+  }
   const complaints = [
     ...unknownFields.map((field) => `unknown field ${JSON.stringify(field)}`),
-    ...duplicate.map((field) => `duplicate field ${JSON.stringify(field)}`),
+    ...(origin === 'body' ? (options.complaints ?? []) : []),
   ];
   if (complaints.length > 0 && options.fieldValidation === 'Strict') {
     const detail = `strict decoding error: ${complaints.join(', ')}`;
     if (origin === 'body') throw badRequest(`${cannotBeHandled(resolved)}: ${detail}`);
-    throw invalid('', '', '', [{ type: 'Invalid', field: 'patch', value: 'patched object', detail }]);
+    throw unfitPatch(detail);
   }
   if (options.fieldValidation === 'Warn') options.warnings.push(...complaints);
+}
+
+/** About the outcome of a patch, which is not repeated here: it may be large. */
+function unfitPatch(detail: string): StatusError {
+  return invalid('', '', '', [{ type: 'Invalid', field: 'patch', value: 'patched object', detail }]);
 }
 
 function cannotBeHandled({ kind, version }: ResolvedKind): string {

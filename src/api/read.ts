@@ -196,7 +196,11 @@ export async function reach(context: RegistryContext, target: Target, resourceVe
 
 /** StatusError 400 unless it is a decimal number. */
 export function parseResourceVersion(text: string): number {
-  if (!/^\d{1,15}$/.test(text)) throw badRequest(`Invalid value: ${JSON.stringify(text)}: invalid resource version`);
+  if (!/^\d{1,15}$/.test(text)) {
+    const value = JSON.stringify(text);
+    const why = `strconv.ParseUint: parsing ${value}: ${/^\d+$/.test(text) ? 'value out of range' : 'invalid syntax'}`;
+    throw badRequest(`invalid resource version: resourceVersion: Invalid value: ${value}: ${why}`);
+  }
   return Number(text);
 }
 

@@ -56,6 +56,8 @@ export interface WriteOptions {
   force?: boolean;
   /** Texts for Warning headers; the registry adds to it. */
   warnings: string[];
+  /** What a strict decoder has found in the text of the body: keys that occur twice. Left out: nothing. */
+  complaints?: readonly string[] | undefined;
 }
 
 export type DeletionOptions = Omit<DeleteOptions, 'namespace' | 'signal'> & { dryRun?: boolean };

@@ -159,6 +159,12 @@ function apply(document: Document, { op, path, from = '', value }: Operation): v
   }
 }
 
+/** The sentence is the reference implementation's, which tells nothing more: what does not apply is in the cause. */
+function refused(why: string) {
+  const causes = [{ message: `the JSON patch does not apply: ${why}` }];
+  return failure(422, 'Invalid', 'the server rejected our request due to an error in our request', { causes });
+}
+
 /** The patched copy. Throws StatusError 400 (undecodable, nested too deeply), 413 (too much), 422 (does not apply). */
 export function applyJsonPatch(object: object, operations: unknown): object {
   const decoded = decode(operations);
@@ -169,13 +175,12 @@ export function applyJsonPatch(object: object, operations: unknown): object {
       apply(document, operation);
     } catch (error) {
       if (!(error instanceof NotApplicable)) throw error;
-      const what = `operation ${number} (${operation.op} ${operation.path})`;
-      throw failure(422, 'Invalid', `the JSON patch does not apply: ${what}: ${error.message}`);
+      throw refused(`operation ${number} (${operation.op} ${operation.path}): ${error.message}`);
     }
   }
   const { root } = document;
   if (typeof root !== 'object' || root === null || Array.isArray(root)) {
-    throw failure(422, 'Invalid', 'the JSON patch does not apply: the result is not an object');
+    throw refused('the result is not an object');
   }
   checkDepth(root);
   return root;

@@ -73,8 +73,6 @@ export function fieldOf(of: Schema | undefined, name: string): FieldSchema | und
 export interface CheckResult {
   /** Paths such as `spec.template.spec.containers[0].foo`, in the order of the object. */
   unknownFields: string[];
-  /** Fields that occur twice: only a decoder can see them, so never set here. */
-  duplicate?: string[];
   /** Type errors. The first is what the reference implementation would answer. At most 50. */
   errors: string[];
 }
@@ -110,7 +108,13 @@ function goContainer(field: FieldSchema): string {
 
 const timeShape = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 const base64Shape = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const integerRange = { int32: 2 ** 31, int64: 2 ** 63 };
+/** 2^63 stands for all numbers near it, among them the largest one that is allowed. */
+const integerMax = { int32: 2 ** 31 - 1, int64: 2 ** 63 };
+const integerMin = { int32: -(2 ** 31), int64: -(2 ** 63) };
+
+function isInteger(value: unknown, type: 'int32' | 'int64'): boolean {
+  return Number.isInteger(value) && (value as number) <= integerMax[type] && (value as number) >= integerMin[type];
+}
 
 /** Where the walk is: the path for people, and Go's path, which has neither indexes nor keys. */
 interface Place {
@@ -187,9 +191,7 @@ class Checker {
       }
       case 'int32':
       case 'int64':
-        if (typeof value !== 'number' || !Number.isInteger(value) || Math.abs(value) > integerRange[field.type]) {
-          this.#mismatch(value, place, field.type);
-        }
+        if (!isInteger(value, field.type)) this.#mismatch(value, place, field.type);
         return;
       case 'double':
         if (typeof value !== 'number') this.#mismatch(value, place, 'float64');
@@ -199,8 +201,7 @@ class Checker {
         return;
       case 'intOrString':
         if (typeof value === 'string') return;
-        if (typeof value !== 'number' || !Number.isInteger(value) || Math.abs(value) > 2 ** 31)
-          this.#mismatch(value, place, 'int32');
+        if (!isInteger(value, 'int32')) this.#mismatch(value, place, 'int32');
         return;
       case 'quantity': {
         const complaint =

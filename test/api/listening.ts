@@ -26,8 +26,14 @@ export interface Ask {
   body?: string | Buffer;
 }
 
-export async function listeningApi(options: Partial<Pick<ApiOptions, 'agents' | 'frontProxy' | 'conversion'>> = {}) {
-  const store = await MemoryCluster.open();
+interface Options extends Partial<Pick<ApiOptions, 'agents' | 'frontProxy' | 'conversion'>> {
+  /** One that another API has served before. */
+  store?: MemoryCluster;
+  authority?: Awaited<ReturnType<typeof testAuthority>>;
+}
+
+export async function listeningApi({ store: given, authority: known, ...options }: Options = {}) {
+  const store = given ?? (await MemoryCluster.open());
   const api = createApi({
     store,
     kinds: testKinds,
@@ -41,7 +47,7 @@ export async function listeningApi(options: Partial<Pick<ApiOptions, 'agents' | 
     ...options,
   });
   await api.bootstrap(AbortSignal.timeout(10_000));
-  const authority = await testAuthority();
+  const authority = known ?? (await testAuthority());
   const server = await authority.issue('CN=server');
   const admin = await authority.issue('CN=admin, O=system:masters');
   const port = await api.listen({ host: '127.0.0.1', port: 0, tls: { ca: authority.ca, ...server } });

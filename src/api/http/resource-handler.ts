@@ -1,8 +1,7 @@
 /** Requests for resources, after authentication and authorization: from query and body to the registry, and the answer. */
 import type { Readable } from 'node:stream';
 import type { Logger } from '../../lib/logger.ts';
-import { managerOfAgent } from '../../machinery/apply/managers.ts';
-import type { DeleteOptions, PatchType } from '../../machinery/client.ts';
+import type { PatchType } from '../../machinery/client.ts';
 import type { Verb } from '../../machinery/kind.ts';
 import { badRequest } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
@@ -10,17 +9,19 @@ import { verbsOf } from '../kind-table.ts';
 import { isRecord } from '../object-input.ts';
 import { forward } from '../proxy/forward.ts';
 import { proxiedPath, proxyTarget } from '../proxy/targets.ts';
-import { Entry, type ListRequest } from '../read.ts';
+import { Entry } from '../read.ts';
 import { methodNotAllowed, type Registry, unknownResource } from '../registry.ts';
-import type { FieldValidation, NamedTarget, Outcome, Target, WriteOptions } from '../registry-types.ts';
+import type { NamedTarget, Outcome, Target, WriteOptions } from '../registry-types.ts';
 import { toStorage } from '../stored-objects.ts';
 import { openPodLog } from '../streams/index.ts';
 import type { AgentConnector, User } from '../types.ts';
 import type { Upstreams } from '../upstream/upstream.ts';
 import { type ObjectAnswer, sendList, sendObject, storedAnswer } from './answers.ts';
-import { decodeBody, mediaType, parseJson, parseYamlBody, readBody, unsupportedMediaType } from './body.ts';
+import { mediaType, readBody, unsupportedMediaType } from './body.ts';
+import { decodeObject, decodePatch } from './decoding.ts';
 import { type Exchange, searchOf } from './exchange.ts';
 import { isTrue, negotiate } from './negotiation.ts';
+import { checkInitialEvents, deleteOptions, integer, listRequest, writeOptions } from './options.ts';
 import type { ResourceRoute } from './routes.ts';
 import { warningHeaders } from './warnings.ts';
 import { EncodedEvents, streamWatch, watchTimeoutMs } from './watch-stream.ts';
@@ -31,6 +32,18 @@ const patchTypes: Record<string, PatchType> = {
   'application/strategic-merge-patch+json': 'strategic',
   'application/apply-patch+yaml': 'apply',
 };
+
+/** What a body that names no kind is, where it is not the object itself. */
+const subresourceKinds: Record<string, string | undefined> = {
+  binding: 'Binding',
+  eviction: 'Eviction',
+  scale: 'Scale',
+  token: 'TokenRequest',
+};
+
+const streams = new Set(['exec', 'attach', 'portforward']);
+
+const optionsKinds: Record<string, string | undefined> = { create: 'CreateOptions', patch: 'PatchOptions' };
 
 export interface ResourceRequest {
   exchange: Exchange;
@@ -99,8 +112,8 @@ export class ResourceHandler {
         return this.#watch(request, target);
       case 'create': {
         if (target.resolved.kind.namespaced && target.namespace === undefined) throw methodNotAllowed();
-        const options = writeOptions(exchange);
-        const body = await bodyOf(exchange);
+        const options = writeOptions(exchange, 'CreateOptions');
+        const body = await bodyOf(exchange, target.resolved.kind.kind, options);
         return this.#sendOutcome(request, target, options, await this.#registry.create(target, body, options));
       }
       case 'deletecollection': {
@@ -114,8 +127,12 @@ export class ResourceHandler {
 
   async #object(request: ResourceRequest, target: NamedTarget): Promise<void> {
     const { exchange, verb } = request;
-    const { subresource } = target;
+    const { subresource, resolved } = target;
     if (verb === 'watch') return this.#watch(request, target);
+    if (subresource && streams.has(subresource) && (verb === 'get' || verb === 'create')) {
+      await this.#registry.get({ ...target, subresource: undefined });
+      throw badRequest('Upgrade request required');
+    }
     if (verb === 'get') {
       const { object, entry } = await this.#registry.get(target, exchange.query.get('resourceVersion') ?? undefined);
       return this.#sendObject(request, target, 200, { object, ...(entry ? { json: entry.json } : {}) });
@@ -124,17 +141,17 @@ export class ResourceHandler {
       const outcome = await this.#registry.delete(target, await deleteOptions(exchange));
       return this.#sendOutcome(request, target, undefined, outcome);
     }
-    const options = writeOptions(exchange);
+    const options = writeOptions(exchange, optionsKinds[verb] ?? 'UpdateOptions');
     if (verb === 'patch') {
-      const patch = await patchOf(exchange, target);
+      const patch = await patchOf(exchange, target, options);
       return this.#sendOutcome(request, target, options, await this.#registry.patch(target, patch, options));
     }
-    const body = await bodyOf(exchange);
+    const wanted = subresource ? (subresourceKinds[subresource] ?? resolved.kind.kind) : resolved.kind.kind;
+    const body = await bodyOf(exchange, wanted, options);
     if (verb === 'update') {
       return this.#sendOutcome(request, target, options, await this.#registry.update(target, body, options));
     }
     if (verb !== 'create' || !subresource) throw methodNotAllowed();
-    if (['exec', 'attach', 'portforward'].includes(subresource)) throw badRequest('Upgrade request required');
     return this.#sendOutcome(request, target, options, await this.#registry.createSubresource(target, body, options));
   }
 
@@ -142,17 +159,19 @@ export class ResourceHandler {
   async #bindings({ exchange, route, verb, user, signal }: ResourceRequest): Promise<void> {
     const pods = this.#registry.context.table.find('', route.version, 'pods');
     if (!pods || route.group !== '' || route.resource !== 'bindings' || verb !== 'create') throw unknownResource();
-    const body = await bodyOf(exchange);
+    const body = await bodyOf(exchange, 'Binding');
     const name = isRecord(body) && isRecord(body.metadata) ? body.metadata.name : undefined;
     if (typeof name !== 'string' || !name || !route.namespace) throw badRequest('a Binding needs metadata.name and a namespace');
     const target: NamedTarget = { resolved: pods, namespace: route.namespace, user, signal, name, subresource: 'binding' };
-    const options = writeOptions(exchange);
+    const options = writeOptions(exchange, 'CreateOptions');
     const outcome = await this.#registry.createSubresource(target, body, options);
     await this.#sendOutcome({ exchange, route, verb, user, signal }, target, options, outcome);
   }
 
   async #list({ exchange }: ResourceRequest, target: Target): Promise<void> {
     const form = negotiate(exchange);
+    integer(exchange.query.get('timeoutSeconds'));
+    checkInitialEvents(exchange, false);
     const answer = await this.#registry.list(target, listRequest(exchange));
     await sendList(exchange, { form, resolved: target.resolved, answer, nowMs: this.#now() });
   }
@@ -161,6 +180,7 @@ export class ResourceHandler {
     const form = negotiate(exchange);
     const { query } = exchange;
     const list = listRequest(exchange);
+    checkInitialEvents(exchange, true);
     const byName = route.name === undefined ? undefined : `metadata.name=${route.name}`;
     const fieldSelector = [list.fieldSelector, byName].filter(Boolean).join(',');
     const initial = query.get('sendInitialEvents');
@@ -169,7 +189,7 @@ export class ResourceHandler {
       fieldSelector,
       ...(initial === null ? {} : { sendInitialEvents: isTrue(initial) }),
       allowWatchBookmarks: isTrue(query.get('allowWatchBookmarks')),
-      timeoutMs: watchTimeoutMs(query.get('timeoutSeconds'), this.#registry.context.random),
+      timeoutMs: watchTimeoutMs(integer(query.get('timeoutSeconds')), this.#registry.context.random),
     });
     const { resolved } = target;
     const now = () => this.#now();
@@ -225,11 +245,15 @@ export class ResourceHandler {
   }
 }
 
-async function bodyOf(exchange: Exchange): Promise<unknown> {
-  return decodeBody(await readBody(exchange), exchange.header('content-type'));
+async function bodyOf(exchange: Exchange, kind: string, options?: WriteOptions): Promise<unknown> {
+  return decodeObject(await readBody(exchange), exchange.header('content-type'), kind, options);
 }
 
-async function patchOf(exchange: Exchange, { resolved }: Target): Promise<{ type: PatchType; body: unknown }> {
+async function patchOf(
+  exchange: Exchange,
+  { resolved }: Target,
+  options: WriteOptions,
+): Promise<{ type: PatchType; body: unknown }> {
   const contentType = mediaType(exchange.header('content-type'));
   // How the lists of a custom resource merge is known to apply only.
   const offered = Object.entries(patchTypes).filter(([, one]) => one !== 'strategic' || !resolved.version.openApi);
@@ -240,70 +264,5 @@ async function patchOf(exchange: Exchange, { resolved }: Target): Promise<{ type
       offered.map(([name]) => name),
     );
   }
-  const bytes = await readBody(exchange);
-  return { type, body: type === 'apply' ? parseYamlBody(bytes) : parseJson(bytes) };
-}
-
-function listRequest({ query }: Exchange): ListRequest {
-  const limit = Number(query.get('limit') ?? 0);
-  if (!Number.isInteger(limit) || limit < 0) throw badRequest(`limit must be a number of at least 0, not ${query.get('limit')}`);
-  return {
-    labelSelector: query.get('labelSelector') ?? '',
-    fieldSelector: query.get('fieldSelector') ?? '',
-    limit,
-    continue: query.get('continue') ?? '',
-    resourceVersion: query.get('resourceVersion') ?? '',
-    resourceVersionMatch: query.get('resourceVersionMatch') ?? '',
-  };
-}
-
-function writeOptions(exchange: Exchange): WriteOptions {
-  const { query } = exchange;
-  const fieldValidation = query.get('fieldValidation') || 'Warn';
-  if (!['Strict', 'Warn', 'Ignore'].includes(fieldValidation)) {
-    throw badRequest(`fieldValidation must be Ignore, Warn or Strict, not ${fieldValidation}`);
-  }
-  return {
-    dryRun: isDryRun(query.getAll('dryRun')),
-    fieldValidation: fieldValidation as FieldValidation,
-    warnings: [],
-    fieldManager: query.get('fieldManager') || undefined,
-    defaultManager: managerOfAgent(exchange.header('user-agent')),
-    ...(query.get('force') ? { force: isTrue(query.get('force')) } : {}),
-  };
-}
-
-function isDryRun(values: unknown[]): boolean {
-  const wanted = values.filter((value) => value !== '');
-  if (wanted.some((value) => value !== 'All')) throw badRequest('dryRun: Unsupported value: supported values: "All"');
-  return wanted.length > 0;
-}
-
-/** From the body, or else from the query. */
-async function deleteOptions(exchange: Exchange): Promise<DeleteOptions & { dryRun: boolean }> {
-  const body = (await bodyOf(exchange)) ?? {};
-  if (!isRecord(body)) throw badRequest('the body of a deletion is not a DeleteOptions object');
-  const { query } = exchange;
-  const grace = body.gracePeriodSeconds ?? numberOrUndefined(query.get('gracePeriodSeconds'));
-  if (grace !== undefined && !(Number.isInteger(grace) && (grace as number) >= 0)) {
-    throw badRequest('gracePeriodSeconds must be a number of at least 0');
-  }
-  const orphan = body.orphanDependents ?? (query.has('orphanDependents') ? isTrue(query.get('orphanDependents')) : undefined);
-  const policy = body.propagationPolicy ?? query.get('propagationPolicy') ?? undefined;
-  if (policy !== undefined && !['Background', 'Foreground', 'Orphan'].includes(String(policy))) {
-    throw badRequest(`propagationPolicy must be Background, Foreground or Orphan, not ${String(policy)}`);
-  }
-  const dryRun = [...(Array.isArray(body.dryRun) ? body.dryRun : []), ...query.getAll('dryRun')];
-  return {
-    gracePeriodSeconds: grace as number | undefined,
-    propagationPolicy: (policy ?? (orphan === undefined ? undefined : orphan ? 'Orphan' : 'Background')) as
-      | DeleteOptions['propagationPolicy']
-      | undefined,
-    ...(isRecord(body.preconditions) ? { preconditions: body.preconditions as { uid?: string; resourceVersion?: string } } : {}),
-    dryRun: isDryRun(dryRun),
-  };
-}
-
-function numberOrUndefined(text: string | null): number | undefined {
-  return text === null || text === '' ? undefined : Number(text);
+  return { type, body: decodePatch(await readBody(exchange), type, options) };
 }

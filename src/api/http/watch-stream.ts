@@ -18,9 +18,8 @@ const encodingsMax = 256;
 const timeoutMinMs = 30 * 60_000;
 
 /** Without `timeoutSeconds`: 30 to 60 minutes, so that clients of a restarted peer do not all come back at once. */
-export function watchTimeoutMs(asked: string | null, random: Random): number {
-  const seconds = Number(asked ?? 0);
-  if (Number.isFinite(seconds) && seconds > 0) return Math.min(seconds, 2 ** 31 / 1000 - 1) * 1000;
+export function watchTimeoutMs(asked: number | undefined, random: Random): number {
+  if (asked !== undefined && asked > 0) return Math.min(asked, 2 ** 31 / 1000 - 1) * 1000;
   return timeoutMinMs + Math.floor(random.float() * timeoutMinMs);
 }
 

@@ -106,5 +106,5 @@ export function notMoreThan<T extends object>(
   const bound = Number(status?.[whole] ?? 0);
   return parts
     .filter((part) => Number(status?.[part] ?? 0) > bound)
-    .map((part) => invalidValue(`status.${part}`, status?.[part], `cannot be greater than status.${whole}`));
+    .map((part) => invalidValue(`status.${part}`, status?.[part] ?? 0, `cannot be greater than status.${whole}`));
 }

@@ -83,7 +83,7 @@ export function logPath(pod: Pod, container: string, query: URLSearchParams): st
   for (const [name, least] of Object.entries(logCounts)) {
     const text = query.get(name);
     if (text === null || text === '') continue;
-    if (!/^-?\d+$/.test(text)) throw badRequest(`parsing ${name}: ${JSON.stringify(text)} is not an integer`);
+    if (!/^-?\d+$/.test(text)) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
     const value = Number(text);
     if (value < least) errors.push({ type: 'Invalid', field: name, value, detail: bounds[least] ?? '' });
     wanted.set(name, text);

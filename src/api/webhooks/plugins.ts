@@ -2,7 +2,7 @@
 import { errorMessage } from '../../lib/errors.ts';
 import { applyJsonPatch } from '../../machinery/json-patch.ts';
 import { pruneUnknown, schema } from '../../machinery/schemas.ts';
-import { internalError } from '../../machinery/status.ts';
+import { internalError, StatusError } from '../../machinery/status.ts';
 import type { KubeObject } from '../../machinery/types.ts';
 import type { AdmissionPlugin, AdmissionRequest } from '../admission/types.ts';
 import { sameJson } from '../kinds/field-errors.ts';
@@ -112,7 +112,7 @@ function applyAnswer(
   try {
     patched = applyJsonPatch(structuredClone(before), JSON.parse(Buffer.from(patch, 'base64').toString('utf8'))) as KubeObject;
   } catch (error) {
-    throw refuse(`answered with a patch that does not apply: ${errorMessage(error)}`);
+    throw refuse(`answered with a patch that does not apply: ${whyNot(error)}`);
   }
   dropNulls(patched);
   if (own && (patched.apiVersion !== before.apiVersion || patched.kind !== before.kind)) {
@@ -124,4 +124,9 @@ function applyAnswer(
   const same = sameJson(next, request.object);
   request.object = next;
   return !same;
+}
+
+/** The cause of a refused patch says more than its message. */
+function whyNot(error: unknown): string {
+  return (error instanceof StatusError && error.status.details?.causes?.[0]?.message) || errorMessage(error);
 }
