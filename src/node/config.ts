@@ -32,6 +32,7 @@ export interface NodeConfig {
     staticPodPath?: string;
     labels: Record<string, string>;
   };
+  encryption: { resources: string[] };
   log: { level: LogLevel };
 }
 
@@ -100,6 +101,7 @@ export function pathsOf(dataDir: string) {
   return {
     identity: `${dataDir}/identity.json`,
     members: `${dataDir}/members.json`,
+    clusterKey: `${dataDir}/cluster.key`,
     raft: `${dataDir}/raft`,
     store: `${dataDir}/store`,
     agent: `${dataDir}/agent`,

@@ -16,6 +16,7 @@ import { announceAway, announceBack, awayUntilMs } from './away.ts';
 import { ClusterDoor } from './cluster-door.ts';
 import { type MemberRecord, memberPrefix } from './cluster-records.ts';
 import { clusterRoutes, membersOf } from './cluster-routes.ts';
+import { openClusterKey } from './cluster-key.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
 import { ControlServer } from './control-server.ts';
@@ -41,6 +42,7 @@ import { finishStaging } from './recovery/staging.ts';
 import { askForReplacement, finishReplacement, logDamage, openState } from './replacement.ts';
 import { growthRefusal, voterRooms, watchRoom } from './room-watch.ts';
 import { frontProxyOf, openApi } from './serving.ts';
+import { Sealing } from './sealing.ts';
 import { StandingWatch } from './standing-watch.ts';
 import { StateGuard } from './state-guard.ts';
 
@@ -84,6 +86,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   let status: ConsensusStatus | undefined;
   let leadership: Leadership | undefined;
   let agent: AgentProcess | undefined;
+  let clusterKey: Buffer | undefined;
   let serving: Api | undefined;
 
   const peer: PeerThread = new PeerThread(peerOptions(config, identity, paths, store), store, {
@@ -149,7 +152,10 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   });
   const joinService = new JoinService(clusterStore, clock);
   const askStatus = () => peer.call('status', null);
-  const asks = new MemberAsks({ id: identity.id, store: clusterStore, joinService, status: askStatus });
+  const asks = new MemberAsks({
+    ...{ id: identity.id, store: clusterStore, joinService, status: askStatus },
+    clusterKey: () => clusterKey,
+  });
   const self: MemberRecord = {
     id: identity.id,
     nodeName: config.nodeName,
@@ -230,9 +236,14 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   }
   const { settings, authority } = foundation;
   followMembers(store, peer, paths);
+  clusterKey = await openClusterKey({
+    ...{ file: paths.clusterKey, store: clusterStore, ownId: identity.id, clock, logger, signal: stopping.signal },
+    ask: (address, request) => peer.call('ask', { address, request }),
+  });
+  const sealing = new Sealing({ store: clusterStore, clusterKey, resources: config.encryption.resources, logger });
 
   const api = createApi({
-    store: clusterStore,
+    store: sealing.store,
     kinds,
     agents: new StreamConnector({
       ownNodeName: config.nodeName,
@@ -255,6 +266,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   leadership = new Leadership({
     api,
     store: clusterStore,
+    sealing,
     peer,
     nodeHealth: health,
     decisions: new Decisions(),
@@ -277,7 +289,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   });
   const control = new ControlServer(
     {
-      ...machineRoutes({ api, guard, room, peer, joinService, authority, config, store, snapshots, agent, clock }),
+      ...machineRoutes({ api, guard, room, peer, joinService, authority, config, store, snapshots, sealing, agent, clock }),
       ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
       ...clusterRoutes({ store: clusterStore, applied: () => store.applied.index, asks, clock }),
     },
@@ -307,6 +319,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
       await startedAgent.stop();
       await control.close();
       await api.close();
+      sealing.close();
       await peer.stop();
       await store.close();
       releaseLock(paths);

@@ -14,6 +14,7 @@ import type { ClusterStore } from '../store/types.ts';
 import { decodeRecord, type MemberRecord, memberPrefix } from './cluster-records.ts';
 import { MembershipTask } from './membership-task.ts';
 import type { PeerThread } from './peer-thread-handle.ts';
+import type { Sealing } from './sealing.ts';
 
 const retryMs = 500;
 
@@ -33,6 +34,7 @@ function listed(all: readonly KindDefinition[]): Resource[] {
 export interface LeadershipOptions {
   api: Api;
   store: ClusterStore;
+  sealing: Sealing;
   peer: PeerThread;
   nodeHealth: NodeHealth;
   decisions: Decisions;
@@ -106,6 +108,7 @@ export class Leadership {
             signal,
           ),
         ),
+        this.#repeatUntilDone('sealing', signal, () => this.#options.sealing.keepRewriting(signal)),
         this.#repeatUntilDone('aggregator', signal, () => api.runAggregator(signal)),
         this.#repeatUntilDone('scheduler', signal, () =>
           startScheduler({ ...common, decisions, logger: logger.child({ part: 'scheduler' }) }, signal),

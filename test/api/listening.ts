@@ -8,6 +8,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { serviceUnavailable } from '../../src/machinery/status.ts';
+import type { ClusterStore } from '../../src/store/types.ts';
 import { type Identity, testAuthority } from './certificates.ts';
 import { MemoryCluster } from './memory-cluster.ts';
 import { TestHealth, testKinds } from './widgets.ts';
@@ -26,10 +27,14 @@ export interface Ask {
   body?: string | Buffer;
 }
 
-export async function listeningApi(options: Partial<Pick<ApiOptions, 'agents' | 'frontProxy' | 'conversion'>> = {}) {
+/** `above` puts something between the API and the store. */
+export async function listeningApi({
+  above,
+  ...options
+}: Partial<ApiOptions> & { above?: (store: MemoryCluster) => Promise<ClusterStore> } = {}) {
   const store = await MemoryCluster.open();
   const api = createApi({
-    store,
+    store: above ? await above(store) : store,
     kinds: testKinds,
     agents: { connect: async () => Promise.reject(serviceUnavailable('no agent here')) },
     nodeHealth: new TestHealth(),
