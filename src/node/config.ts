@@ -33,6 +33,14 @@ export interface NodeConfig {
     labels: Record<string, string>;
   };
   encryption: { resources: string[] };
+  audit: {
+    enabled: boolean;
+    policyFile?: string;
+    file?: string;
+    maxSizeMiB: number;
+    maxBackups: number;
+    maxAgeDays: number;
+  };
   log: { level: LogLevel };
 }
 
@@ -101,6 +109,7 @@ export function pathsOf(dataDir: string) {
   return {
     identity: `${dataDir}/identity.json`,
     members: `${dataDir}/members.json`,
+    audit: `${dataDir}/audit/audit.log`,
     clusterKey: `${dataDir}/cluster.key`,
     raft: `${dataDir}/raft`,
     store: `${dataDir}/store`,

@@ -12,6 +12,7 @@ import type { Store } from '../store/index.ts';
 import { StreamConnector } from './agent-connector.ts';
 import { agentOptions } from './agent-options.ts';
 import { AgentProcess } from './agent-process.ts';
+import { openAudit } from './audit.ts';
 import { announceAway, announceBack, awayUntilMs } from './away.ts';
 import { ClusterDoor } from './cluster-door.ts';
 import { type MemberRecord, memberPrefix } from './cluster-records.ts';
@@ -76,6 +77,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   const clock = systemClock;
   const logger = createLogger('node', config.log.level).child({ node: config.nodeName });
   const paths = pathsOf(config.dataDir);
+  const audit = openAudit(config, clock, logger);
   takeLock(paths);
   finishStaging(config.dataDir);
   const identity = await openIdentity(config.dataDir, paths, config.nodeName);
@@ -258,6 +260,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
     logger: logger.child({ part: 'api' }),
     serviceCidr: settings.serviceCidr,
     nodePortRange: settings.nodePorts,
+    audit,
     frontProxy: await frontProxyOf(authority, clock),
   });
   serving = api;
@@ -319,6 +322,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
       await startedAgent.stop();
       await control.close();
       await api.close();
+      await audit?.log.flush();
       sealing.close();
       await peer.stop();
       await store.close();
