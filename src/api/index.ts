@@ -69,7 +69,7 @@ export function createApi(options: ApiOptions): Api {
     logger,
     closing,
   });
-  const authenticator = new Authenticator(tokens);
+  const authenticator = new Authenticator(tokens, { store, clock });
   const upgrades = { handler, registry, agents, upstreams, aggregator, logger, closing };
   const listeners = new Listeners({
     service: {

@@ -14,6 +14,7 @@ import { agentOptions } from './agent-options.ts';
 import { AgentProcess } from './agent-process.ts';
 import { openAudit } from './audit.ts';
 import { announceAway, announceBack, awayUntilMs } from './away.ts';
+import { certificateSigner } from './certificate-requests.ts';
 import { ClusterDoor } from './cluster-door.ts';
 import { type MemberRecord, memberPrefix } from './cluster-records.ts';
 import { clusterRoutes, membersOf } from './cluster-routes.ts';
@@ -275,6 +276,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
     decisions: new Decisions(),
     podCidr: settings.podCidr,
     rootCertificate: authority.cert,
+    certificates: certificateSigner(authority, clock),
     clock,
     random: systemRandom,
     logger,

@@ -5,6 +5,8 @@ import type { AuditEvent } from '../../src/api/audit/audit.ts';
 import { type AuditAttributes, decide, metadataPolicy, parsePolicy } from '../../src/api/audit/policy.ts';
 import { listeningApi } from './listening.ts';
 
+type Told = AuditEvent & { annotations: Record<string, string>; responseStatus: Record<string, unknown> };
+
 const test = suite('audit');
 const policyOf = (rules: object[], more = {}) => {
   const { policy, problems } = parsePolicy({ apiVersion: 'audit.k8s.io/v1', kind: 'Policy', rules, ...more });
@@ -89,7 +91,7 @@ test('an event says who asked for what, whether they might, and what became of i
     const headers = { 'user-agent': 'test/1', 'audit-id': 'my-own-id' };
     const made = await it.request(`${path}/configmaps?dryRun=All`, { method: 'POST', headers, body });
     assert.is(made.headers['audit-id'], 'my-own-id');
-    const event = (await it.complete(/dryRun/)) as AuditEvent & Record<string, Record<string, unknown>>;
+    const event = (await it.complete(/dryRun/)) as Told;
     assert.equal([event.level, event.verb, event.auditID], ['RequestResponse', 'create', 'my-own-id']);
     assert.equal(event.user, { username: 'admin', groups: ['system:masters', 'system:authenticated'] });
     assert.equal(event.objectRef, { resource: 'configmaps', namespace: 'default', apiVersion: 'v1' });
@@ -105,7 +107,7 @@ test('an event says who asked for what, whether they might, and what became of i
       ['RequestReceived', 'ResponseComplete'],
     );
     await it.request(`${path}/pods/x`, { headers: { 'impersonate-user': 'ann' } });
-    const refused = (await it.complete(/pods\/x/)) as AuditEvent & Record<string, Record<string, unknown>>;
+    const refused = (await it.complete(/pods\/x/)) as Told;
     assert.is((refused.impersonatedUser as { username: string }).username, 'ann');
     assert.is(refused.annotations['authorization.k8s.io/decision'], 'forbid');
     assert.equal([refused.responseStatus.code, refused.responseStatus.reason], [403, 'Forbidden']);
@@ -156,7 +158,7 @@ test('a large body is left out, and the event says so; nobody is told of what le
     const body = JSON.stringify({ metadata: { name: 'big' }, data: { k: 'v'.repeat(200_000) } });
     await it.request(`${path}/configmaps/none`);
     await it.request(`${path}/configmaps`, { method: 'POST', body });
-    const event = (await it.complete(/configmaps/)) as AuditEvent & Record<string, Record<string, unknown>>;
+    const event = (await it.complete(/configmaps/)) as Told;
     assert.is(event.verb, 'create');
     assert.is(event.requestObject, undefined);
     assert.is(event.annotations['audit.k8s.io/truncated'], 'true');
