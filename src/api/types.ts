@@ -11,8 +11,8 @@ import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Pod } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
 import type { FrontProxyFiles } from './aggregation/extension-servers.ts';
-import type { ConversionClient } from './custom-resources/conversion.ts';
 import type { AuditOptions } from './audit/audit.ts';
+import type { ConversionClient } from './custom-resources/conversion.ts';
 
 /** Who makes a request: by a client certificate (CN is the name, each O a group), a service account's token, or neither. */
 export interface User {

@@ -1,4 +1,5 @@
 /** `kontiki snapshot` and `kontiki recover`: backups, and what to do after a disaster. See docs/RECOVERY.md. */
+import { existsSync } from 'node:fs';
 import { stdin, stdout } from 'node:process';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
@@ -28,6 +29,7 @@ interface RecoverCommandOptions extends SealedCommandOptions {
 }
 
 const fromMax = 16;
+const onHolders = 'cluster.key in the data folder of a machine that holds the log';
 
 export function addRecoveryCommands(program: Command): void {
   const config = ['--config <file>', "the daemon's configuration"] as const;
@@ -79,7 +81,10 @@ async function save(file: string, { config, output }: SnapshotOptions): Promise<
   const { saveSnapshotFile } = await import('../node/recovery/backup.ts');
   const bytes = await streamFromDaemon(controlSocket, 'POST', '/snapshot');
   show(await saveSnapshotFile(file, bytes), 'saved', output);
-  if (output !== 'json') say(`  secrets   encrypted: keep a copy of ${clusterKey} too, elsewhere; restoring needs it`);
+  if (output !== 'json')
+    say(
+      `  secrets   encrypted: keep a copy of ${existsSync(clusterKey) ? clusterKey : onHolders} too, elsewhere; restoring needs it`,
+    );
 }
 
 async function verify(file: string, { output }: SnapshotOptions): Promise<void> {

@@ -5,6 +5,7 @@ import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
 import type { ConsensusStatus } from '../consensus/types.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { errorCode } from '../lib/errors.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { Decisions } from '../scheduler/index.ts';
@@ -16,9 +17,9 @@ import { openAudit } from './audit.ts';
 import { announceAway, announceBack, awayUntilMs } from './away.ts';
 import { certificateSigner } from './certificate-requests.ts';
 import { ClusterDoor } from './cluster-door.ts';
+import { openClusterKey } from './cluster-key.ts';
 import { type MemberRecord, memberPrefix } from './cluster-records.ts';
 import { clusterRoutes, membersOf } from './cluster-routes.ts';
-import { openClusterKey } from './cluster-key.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
 import { ControlServer } from './control-server.ts';
@@ -43,8 +44,8 @@ import { SnapshotSource } from './recovery/backup.ts';
 import { finishStaging } from './recovery/staging.ts';
 import { askForReplacement, finishReplacement, logDamage, openState } from './replacement.ts';
 import { growthRefusal, voterRooms, watchRoom } from './room-watch.ts';
-import { frontProxyOf, openApi } from './serving.ts';
 import { Sealing } from './sealing.ts';
+import { frontProxyOf, openApi } from './serving.ts';
 import { StandingWatch } from './standing-watch.ts';
 import { StateGuard } from './state-guard.ts';
 
@@ -225,25 +226,27 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   });
   place.start();
   let foundation: Awaited<ReturnType<typeof awaitFoundation>>;
+  let ownKey: Buffer;
   try {
     await guard.checkLoaded();
     if (identity.founder) await foundCluster(clusterStore, config, self, clock, stopping.signal);
     foundation = await awaitFoundation(clusterStore, clock, stopping.signal);
+    followMembers(store, peer, paths);
+    ownKey = await openClusterKey({
+      ...{ file: paths.clusterKey, store: clusterStore, ownId: identity.id, clock, logger, signal: stopping.signal },
+      ask: (address, request) => peer.call('ask', { address, request }),
+    });
+    clusterKey = ownKey;
   } catch (error) {
-    if (!stopping.signal.aborted) throw error;
-    // It was dismissed before it had anything.
+    if (!stopping.signal.aborted && errorCode(error) !== 'ClusterKeyMissing') throw error;
+    // It was dismissed before it had anything, or cannot serve what it has.
     for (const part of [place, standing, roomWatch, guard.repair, peer]) await part.stop();
     await store.close();
     releaseLock(paths);
     throw error;
   }
   const { settings, authority } = foundation;
-  followMembers(store, peer, paths);
-  clusterKey = await openClusterKey({
-    ...{ file: paths.clusterKey, store: clusterStore, ownId: identity.id, clock, logger, signal: stopping.signal },
-    ask: (address, request) => peer.call('ask', { address, request }),
-  });
-  const sealing = new Sealing({ store: clusterStore, clusterKey, resources: config.encryption.resources, logger });
+  const sealing = new Sealing({ store: clusterStore, clusterKey: ownKey, resources: config.encryption.resources, logger });
 
   const api = createApi({
     store: sealing.store,
