@@ -1,12 +1,13 @@
 /**
  * Who is on the other end. A client certificate's common name is the user, each of its organizations a group; TLS has checked
- * the signature. A bearer token is a service account's. A certificate or token that is not ours is refused, neither of them
+ * the signature. A bearer token is a service account's or a bootstrap token. A certificate or token that is not ours is refused, neither of them
  * means anonymous.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { unauthorized } from '../machinery/status.ts';
+import { type BootstrapTokensContext, bootstrapTokenUser } from './tokens/bootstrap-tokens.ts';
 import { apiAudiences, type ServiceAccountTokens } from './tokens/service-account-tokens.ts';
 import type { User } from './types.ts';
 
@@ -22,9 +23,11 @@ const users = new WeakMap<Socket, User>();
 
 export class Authenticator {
   readonly #tokens: ServiceAccountTokens;
+  readonly #bootstrap: BootstrapTokensContext;
 
-  constructor(tokens: ServiceAccountTokens) {
+  constructor(tokens: ServiceAccountTokens, bootstrap: BootstrapTokensContext) {
     this.#tokens = tokens;
+    this.#bootstrap = bootstrap;
   }
 
   /** The user of a request that came on a TLS connection. StatusError 401 for a certificate or a token that is not good. */
@@ -33,6 +36,8 @@ export class Authenticator {
     if (user !== anonymous) return user;
     const token = bearerToken(request);
     if (token === undefined) return anonymous;
+    const newcomer = await bootstrapTokenUser(this.#bootstrap, token, signal);
+    if (newcomer) return newcomer;
     const verified = await this.#tokens.verify(token, apiAudiences, signal);
     if (!verified) throw unauthorized();
     return verified.user;

@@ -95,8 +95,14 @@ function applies(rule: Rule, attributes: ResourceAttributes, node: string): bool
 }
 
 /** StatusError 403 unless the authorizer allows it. */
-export function demandAccess(authorizer: Authorizer, attributes: ResourceAttributes): void {
-  if (!authorizer.decide(attributes).allowed) throw accessDenied(attributes);
+export function demandAccess(
+  authorizer: Authorizer,
+  attributes: ResourceAttributes,
+  onDecided?: (decision: Decision) => void,
+): void {
+  const decision = authorizer.decide(attributes);
+  onDecided?.(decision);
+  if (!decision.allowed) throw accessDenied(attributes);
 }
 
 export function accessDenied(attributes: ResourceAttributes): StatusError {

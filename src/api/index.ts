@@ -3,6 +3,7 @@
 import { serviceUnavailable } from '../machinery/status.ts';
 import { AdmissionChain, standardPlugins } from './admission/index.ts';
 import { Aggregator } from './aggregation/aggregator.ts';
+import { Audit } from './audit/audit.ts';
 import { Authenticator, systemUser } from './authentication.ts';
 import { bootstrapCluster } from './bootstrap.ts';
 import { webhookConversion } from './custom-resources/conversion.ts';
@@ -54,6 +55,7 @@ export function createApi(options: ApiOptions): Api {
     logger: logger.child({ part: 'aggregator' }),
   });
   const fixed = new FixedPaths({ store, table, discovery: new Discovery(table, aggregator), keys, aggregator });
+  const audit = options.audit && new Audit(options.audit);
   const handler = new RequestHandler({
     table,
     store,
@@ -62,11 +64,12 @@ export function createApi(options: ApiOptions): Api {
     fixed,
     aggregator,
     upstreams,
+    audit,
     clock,
     logger,
     closing,
   });
-  const authenticator = new Authenticator(tokens);
+  const authenticator = new Authenticator(tokens, { store, clock });
   const upgrades = { handler, registry, agents, upstreams, aggregator, logger, closing };
   const listeners = new Listeners({
     service: {

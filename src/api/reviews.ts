@@ -6,6 +6,7 @@ import { checkIdentity, decodeInput } from './object-input.ts';
 import { timestamp } from './object-metadata.ts';
 import type { Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
 import { fromStorage } from './stored-objects.ts';
+import { bootstrapTokenUser } from './tokens/bootstrap-tokens.ts';
 import { apiAudiences } from './tokens/service-account-tokens.ts';
 import type { User } from './types.ts';
 
@@ -87,7 +88,12 @@ async function reviewToken(context: RegistryContext, target: Target, { spec }: Q
   const { token = '', audiences = [] } = (spec ?? {}) as { token?: string; audiences?: string[] };
   if (token === '') throw badRequest('token is required for TokenReview in authentication');
   const wanted = audiences.length > 0 ? audiences : apiAudiences;
-  const verified = await context.tokens.verify(token, wanted, target.signal);
+  const newcomer = wanted.some((audience) => apiAudiences.includes(audience))
+    ? await bootstrapTokenUser(context, token, target.signal)
+    : undefined;
+  const verified = newcomer
+    ? { user: newcomer, audiences: wanted.filter((audience) => apiAudiences.includes(audience)) }
+    : await context.tokens.verify(token, wanted, target.signal);
   if (!verified) return { user: {}, error: 'the token is not valid for the audiences asked for' };
   return {
     authenticated: true,

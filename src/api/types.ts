@@ -11,6 +11,7 @@ import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Pod } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
 import type { FrontProxyFiles } from './aggregation/extension-servers.ts';
+import type { AuditOptions } from './audit/audit.ts';
 import type { ConversionClient } from './custom-resources/conversion.ts';
 
 /** Who makes a request: by a client certificate (CN is the name, each O a group), a service account's token, or neither. */
@@ -44,6 +45,8 @@ export interface ApiOptions {
   nodePortRange: { from: number; to: number };
   /** Converts custom resources between versions. Left out: the webhooks of their definitions are called. */
   conversion?: ConversionClient;
+  /** Left out: nothing is audited. */
+  audit?: AuditOptions | undefined;
   /** Left out: extension API servers are asked without a certificate. */
   frontProxy?: FrontProxyFiles;
 }

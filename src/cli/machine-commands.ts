@@ -28,9 +28,11 @@ export function addMachineCommands(program: Command): void {
   const keys = program.command('keys').description('keys of the cluster');
   withConfig(
     keys.command('rotate').description('sign service account tokens with a new key; those of the three before stay good'),
-  ).action(async ({ config }) => {
-    print(await callDaemon(socketOf(config), 'POST', '/service-account-keys'));
-  });
+  )
+    .option('--secrets', 'instead: encrypt secrets with a new key, rewrite all of them, then forget the older keys')
+    .action(async ({ config, secrets }) => {
+      print(await callDaemon(socketOf(config), 'POST', secrets ? '/sealing-keys' : '/service-account-keys'));
+    });
   withConfig(program.command('reset').description('remove all containers and data of this machine; the daemon must be stopped'))
     .requiredOption('--yes', 'confirm that everything on this machine is to be lost')
     .action(({ config }) => resetMachine(loadConfig(config)));

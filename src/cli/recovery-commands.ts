@@ -1,4 +1,5 @@
 /** `kontiki snapshot` and `kontiki recover`: backups, and what to do after a disaster. See docs/RECOVERY.md. */
+import { existsSync } from 'node:fs';
 import { stdin, stdout } from 'node:process';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
@@ -10,23 +11,31 @@ import { streamFromDaemon } from './control-client.ts';
 import { CliError } from './errors.ts';
 import { aliveLines, inspectionText, lonePeerText, planText, snapshotText } from './recovery-text.ts';
 
-interface SnapshotOptions {
+interface SealedCommandOptions {
+  clusterKey?: string;
+  discardSecrets?: boolean;
+}
+
+interface SnapshotOptions extends SealedCommandOptions {
   config?: string;
   output?: string;
   yes?: boolean;
 }
 
-interface RecoverCommandOptions {
+interface RecoverCommandOptions extends SealedCommandOptions {
   config?: string;
   from?: string[];
   yes?: boolean;
 }
 
 const fromMax = 16;
+const onHolders = 'cluster.key in the data folder of a machine that holds the log';
 
 export function addRecoveryCommands(program: Command): void {
   const config = ['--config <file>', "the daemon's configuration"] as const;
   const output = ['-o, --output <format>', 'json'] as const;
+  const clusterKey = ['--cluster-key <file>', 'cluster.key from the data folder of any machine of that cluster'] as const;
+  const discardSecrets = ['--discard-secrets', 'do without that key: encrypted objects are lost'] as const;
   const snapshot = program.command('snapshot').description('backups of the whole cluster in one file');
   snapshot
     .command('save <file>')
@@ -43,6 +52,8 @@ export function addRecoveryCommands(program: Command): void {
     .command('restore <file>')
     .description('make a new cluster of this one machine out of a snapshot; others join it afterwards')
     .option(...config)
+    .option(...clusterKey)
+    .option(...discardSecrets)
     .option('--yes', 'do not ask')
     .action(restore);
   program
@@ -50,6 +61,8 @@ export function addRecoveryCommands(program: Command): void {
     .description('after most voters were lost for good: go on alone from the best log at hand; the daemon must be stopped')
     .option(...config)
     .option('--from <folders...>', 'data folders of other peers, for example from their disks')
+    .option(...clusterKey)
+    .option(...discardSecrets)
     .option('--yes', 'do not ask')
     .action(recoverHere);
 }
@@ -64,10 +77,14 @@ function checkOutput(output: string | undefined): void {
 
 async function save(file: string, { config, output }: SnapshotOptions): Promise<void> {
   checkOutput(output);
-  const { controlSocket } = pathsOf(loadConfig(config).dataDir);
+  const { controlSocket, clusterKey } = pathsOf(loadConfig(config).dataDir);
   const { saveSnapshotFile } = await import('../node/recovery/backup.ts');
   const bytes = await streamFromDaemon(controlSocket, 'POST', '/snapshot');
   show(await saveSnapshotFile(file, bytes), 'saved', output);
+  if (output !== 'json')
+    say(
+      `  secrets   encrypted: keep a copy of ${existsSync(clusterKey) ? clusterKey : onHolders} too, elsewhere; restoring needs it`,
+    );
 }
 
 async function verify(file: string, { output }: SnapshotOptions): Promise<void> {
@@ -98,7 +115,7 @@ async function restore(file: string, options: SnapshotOptions): Promise<void> {
   say('Machines that still belong to the old cluster will not be let in. Make sure that they are off: their pods may still run.');
   for (const line of aliveLines(await answering(verified.header.members))) say(line);
   if (!(await confirmed(options.yes, 'Restore it?'))) return say('Nothing was changed.');
-  done(await restoreSnapshot(config, file), options.config);
+  done(await restoreSnapshot(config, file, sealedOptions(options)), options.config);
 }
 
 async function recoverHere(options: RecoverCommandOptions): Promise<void> {
@@ -109,6 +126,7 @@ async function recoverHere(options: RecoverCommandOptions): Promise<void> {
   const outcome = await recover({
     config,
     from,
+    sealed: sealedOptions(options),
     onInspected: (inspected) => say(inspectionText(inspected)),
     confirm: (plan, alive) => {
       say([planText(plan, config.nodeName), ...aliveLines(alive)].join('\n'));
@@ -118,6 +136,11 @@ async function recoverHere(options: RecoverCommandOptions): Promise<void> {
   if (!outcome) return say('Nothing was changed.');
   done(outcome, options.config);
 }
+
+const sealedOptions = ({ clusterKey, discardSecrets }: SealedCommandOptions) => ({
+  keyFiles: clusterKey === undefined ? [] : [clusterKey],
+  discard: discardSecrets === true,
+});
 
 function done(outcome: LonePeer, config: string | undefined): void {
   say(lonePeerText(outcome, config));

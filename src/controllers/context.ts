@@ -8,6 +8,17 @@ import { Informer } from '../machinery/informer.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import * as r from '../machinery/resources.ts';
 import type { KubeObject } from '../machinery/types.ts';
+import type { RequestedCertificate } from './certificate-signing-request/plan.ts';
+
+/** The cluster's authority, as far as certificates of others go. */
+export interface CertificateSigner {
+  /** Common names that nobody gets. */
+  readonly reservedNames: readonly string[];
+  /** What a PEM asks for; undefined when it is no request, or not signed with its own key. */
+  read(pem: string): Promise<RequestedCertificate | undefined>;
+  /** A PEM. `usages` as in CertificateSigningRequest. */
+  sign(pem: string, options: { usages: readonly string[]; expirationSeconds?: number }): Promise<string>;
+}
 
 export interface ControllerOptions {
   /** What a namespace may hold; all of it goes when the namespace goes. */
@@ -18,6 +29,8 @@ export interface ControllerOptions {
   readonly apiAddresses: () => readonly { ip: string; port: number }[];
   /** PEM: what the API's certificates are signed by; pods find it in every namespace. Left out: it is not published. */
   readonly rootCertificate?: string;
+  /** Signs what is asked for by CertificateSigningRequest. Left out: nothing is approved or signed. */
+  readonly certificates?: CertificateSigner;
   /** Finished pods kept; the oldest above that are removed. Default 12500. */
   readonly finishedPodsMax?: number;
   /** How long a pod may be bound to a machine that is not there (yet) before it is removed. Default 20 s. */

@@ -2,6 +2,7 @@
  * The door of the controllers: all of them run while this peer leads. They see the cluster through the Client only and share one informer
  * for each resource.
  */
+import { certificateSigningRequestController } from './certificate-signing-request/index.ts';
 import { clusterRoleAggregationController } from './clusterrole-aggregation/index.ts';
 import { ControllerContext, type StartControllersOptions } from './context.ts';
 import { customResourceDefinitionController } from './custom-resource-definition/index.ts';
@@ -21,8 +22,9 @@ import { serviceAccountController } from './serviceaccount/index.ts';
 import { serviceAccountTokenController } from './serviceaccount-token/index.ts';
 import { claimProtectionController, volumeProtectionController } from './storage-protection/index.ts';
 import { taintEvictionController } from './taint-eviction/index.ts';
+import { tokenCleaner } from './token-cleaner/index.ts';
 
-export type { ControllerOptions, StartControllersOptions } from './context.ts';
+export type { CertificateSigner, ControllerOptions, StartControllersOptions } from './context.ts';
 
 const all = [
   nodeLifecycleController,
@@ -36,6 +38,8 @@ const all = [
   namespaceController,
   serviceAccountController,
   serviceAccountTokenController,
+  tokenCleaner,
+  certificateSigningRequestController,
   rootCaPublisher,
   clusterRoleAggregationController,
   customResourceDefinitionController,

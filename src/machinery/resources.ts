@@ -33,6 +33,12 @@ export const endpointSlices = resource<t.EndpointSlice>('discovery.k8s.io', 'End
 export const leases = resource<t.Lease>('coordination.k8s.io', 'Lease', 'leases');
 export const resourceQuotas = resource<k.ResourceQuota>('', 'ResourceQuota', 'resourcequotas');
 export const persistentVolumeClaims = resource<k.PersistentVolumeClaim>('', 'PersistentVolumeClaim', 'persistentvolumeclaims');
+export const certificateSigningRequests = resource<k.CertificateSigningRequest>(
+  'certificates.k8s.io',
+  'CertificateSigningRequest',
+  'certificatesigningrequests',
+  false,
+);
 export const persistentVolumes = resource<k.PersistentVolume>('', 'PersistentVolume', 'persistentvolumes', false);
 export const priorityClasses = resource<k.PriorityClass>('scheduling.k8s.io', 'PriorityClass', 'priorityclasses', false);
 

@@ -17,6 +17,7 @@ const passedOn = [
   'POST /tokens',
   'POST /tokens/revoke',
   'POST /service-account-keys',
+  'POST /sealing-keys',
 ];
 
 export interface ClientRoutesOptions {

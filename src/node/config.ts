@@ -32,6 +32,15 @@ export interface NodeConfig {
     staticPodPath?: string;
     labels: Record<string, string>;
   };
+  encryption: { resources: string[] };
+  audit: {
+    enabled: boolean;
+    policyFile?: string;
+    file?: string;
+    maxSizeMiB: number;
+    maxBackups: number;
+    maxAgeDays: number;
+  };
   log: { level: LogLevel };
 }
 
@@ -100,6 +109,8 @@ export function pathsOf(dataDir: string) {
   return {
     identity: `${dataDir}/identity.json`,
     members: `${dataDir}/members.json`,
+    audit: `${dataDir}/audit/audit.log`,
+    clusterKey: `${dataDir}/cluster.key`,
     raft: `${dataDir}/raft`,
     store: `${dataDir}/store`,
     agent: `${dataDir}/agent`,

@@ -5,6 +5,7 @@ import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
 import type { ConsensusStatus } from '../consensus/types.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { errorCode } from '../lib/errors.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { Decisions } from '../scheduler/index.ts';
@@ -12,8 +13,11 @@ import type { Store } from '../store/index.ts';
 import { StreamConnector } from './agent-connector.ts';
 import { agentOptions } from './agent-options.ts';
 import { AgentProcess } from './agent-process.ts';
+import { openAudit } from './audit.ts';
 import { announceAway, announceBack, awayUntilMs } from './away.ts';
+import { certificateSigner } from './certificate-requests.ts';
 import { ClusterDoor } from './cluster-door.ts';
+import { openClusterKey } from './cluster-key.ts';
 import { type MemberRecord, memberPrefix } from './cluster-records.ts';
 import { clusterRoutes, membersOf } from './cluster-routes.ts';
 import { ReplicatedStore } from './cluster-store.ts';
@@ -40,6 +44,7 @@ import { SnapshotSource } from './recovery/backup.ts';
 import { finishStaging } from './recovery/staging.ts';
 import { askForReplacement, finishReplacement, logDamage, openState } from './replacement.ts';
 import { growthRefusal, voterRooms, watchRoom } from './room-watch.ts';
+import { Sealing } from './sealing.ts';
 import { frontProxyOf, openApi } from './serving.ts';
 import { StandingWatch } from './standing-watch.ts';
 import { StateGuard } from './state-guard.ts';
@@ -74,6 +79,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   const clock = systemClock;
   const logger = createLogger('node', config.log.level).child({ node: config.nodeName });
   const paths = pathsOf(config.dataDir);
+  const audit = openAudit(config, clock, logger);
   takeLock(paths);
   finishStaging(config.dataDir);
   const identity = await openIdentity(config.dataDir, paths, config.nodeName);
@@ -84,6 +90,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   let status: ConsensusStatus | undefined;
   let leadership: Leadership | undefined;
   let agent: AgentProcess | undefined;
+  let clusterKey: Buffer | undefined;
   let serving: Api | undefined;
 
   const peer: PeerThread = new PeerThread(peerOptions(config, identity, paths, store), store, {
@@ -149,7 +156,10 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   });
   const joinService = new JoinService(clusterStore, clock);
   const askStatus = () => peer.call('status', null);
-  const asks = new MemberAsks({ id: identity.id, store: clusterStore, joinService, status: askStatus });
+  const asks = new MemberAsks({
+    ...{ id: identity.id, store: clusterStore, joinService, status: askStatus },
+    clusterKey: () => clusterKey,
+  });
   const self: MemberRecord = {
     id: identity.id,
     nodeName: config.nodeName,
@@ -216,23 +226,30 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   });
   place.start();
   let foundation: Awaited<ReturnType<typeof awaitFoundation>>;
+  let ownKey: Buffer;
   try {
     await guard.checkLoaded();
     if (identity.founder) await foundCluster(clusterStore, config, self, clock, stopping.signal);
     foundation = await awaitFoundation(clusterStore, clock, stopping.signal);
+    followMembers(store, peer, paths);
+    ownKey = await openClusterKey({
+      ...{ file: paths.clusterKey, store: clusterStore, ownId: identity.id, clock, logger, signal: stopping.signal },
+      ask: (address, request) => peer.call('ask', { address, request }),
+    });
+    clusterKey = ownKey;
   } catch (error) {
-    if (!stopping.signal.aborted) throw error;
-    // It was dismissed before it had anything.
+    if (!stopping.signal.aborted && errorCode(error) !== 'ClusterKeyMissing') throw error;
+    // It was dismissed before it had anything, or cannot serve what it has.
     for (const part of [place, standing, roomWatch, guard.repair, peer]) await part.stop();
     await store.close();
     releaseLock(paths);
     throw error;
   }
   const { settings, authority } = foundation;
-  followMembers(store, peer, paths);
+  const sealing = new Sealing({ store: clusterStore, clusterKey: ownKey, resources: config.encryption.resources, logger });
 
   const api = createApi({
-    store: clusterStore,
+    store: sealing.store,
     kinds,
     agents: new StreamConnector({
       ownNodeName: config.nodeName,
@@ -247,6 +264,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
     logger: logger.child({ part: 'api' }),
     serviceCidr: settings.serviceCidr,
     nodePortRange: settings.nodePorts,
+    audit,
     frontProxy: await frontProxyOf(authority, clock),
   });
   serving = api;
@@ -255,11 +273,13 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   leadership = new Leadership({
     api,
     store: clusterStore,
+    sealing,
     peer,
     nodeHealth: health,
     decisions: new Decisions(),
     podCidr: settings.podCidr,
     rootCertificate: authority.cert,
+    certificates: certificateSigner(authority, clock),
     clock,
     random: systemRandom,
     logger,
@@ -277,7 +297,7 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   });
   const control = new ControlServer(
     {
-      ...machineRoutes({ api, guard, room, peer, joinService, authority, config, store, snapshots, agent, clock }),
+      ...machineRoutes({ api, guard, room, peer, joinService, authority, config, store, snapshots, sealing, agent, clock }),
       ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
       ...clusterRoutes({ store: clusterStore, applied: () => store.applied.index, asks, clock }),
     },
@@ -307,6 +327,8 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
       await startedAgent.stop();
       await control.close();
       await api.close();
+      await audit?.log.flush();
+      sealing.close();
       await peer.stop();
       await store.close();
       releaseLock(paths);

@@ -19,6 +19,8 @@ export type NodeErrorCode =
   | 'NoVoter'
   /** This machine is not to hold the log, but to work through those that do. */
   | 'BecomesClient'
+  /** Sealed values cannot be opened: no machine that was asked has the cluster key. */
+  | 'ClusterKeyMissing'
   | 'Stopped';
 
 export class NodeError extends KontikiError<NodeErrorCode> {}

@@ -2,7 +2,7 @@
 import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
 import type { ConsensusStatus } from '../consensus/types.ts';
-import { startControllers } from '../controllers/index.ts';
+import { type CertificateSigner, startControllers } from '../controllers/index.ts';
 import { type Clock, delay } from '../lib/clock.ts';
 import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
@@ -14,6 +14,7 @@ import type { ClusterStore } from '../store/types.ts';
 import { decodeRecord, type MemberRecord, memberPrefix } from './cluster-records.ts';
 import { MembershipTask } from './membership-task.ts';
 import type { PeerThread } from './peer-thread-handle.ts';
+import type { Sealing } from './sealing.ts';
 
 const retryMs = 500;
 
@@ -33,12 +34,14 @@ function listed(all: readonly KindDefinition[]): Resource[] {
 export interface LeadershipOptions {
   api: Api;
   store: ClusterStore;
+  sealing: Sealing;
   peer: PeerThread;
   nodeHealth: NodeHealth;
   decisions: Decisions;
   podCidr: string;
   /** PEM: the cluster's certificate authority. */
   rootCertificate: string;
+  certificates: CertificateSigner;
   clock: Clock;
   random: Random;
   logger: Logger;
@@ -73,7 +76,8 @@ export class Leadership {
   }
 
   async #lead(term: number, signal: AbortSignal): Promise<void> {
-    const { api, store, peer, nodeHealth, decisions, podCidr, rootCertificate, clock, random, logger } = this.#options;
+    const { api, store, peer, nodeHealth, decisions, podCidr, rootCertificate, certificates, clock, random, logger } =
+      this.#options;
     const keeper = new MembershipTask({ store, peer, nodeHealth, clock, logger });
     logger.info({ term }, 'this peer leads');
     keeper.start();
@@ -92,6 +96,7 @@ export class Leadership {
       const options = {
         apiAddresses,
         rootCertificate,
+        certificates,
         /** With the kinds that users define, as they are at the moment. */
         get namespacedResources() {
           return listed(api.kinds()).filter((resource) => resource.namespaced);
@@ -106,6 +111,7 @@ export class Leadership {
             signal,
           ),
         ),
+        this.#repeatUntilDone('sealing', signal, () => this.#options.sealing.keepRewriting(signal)),
         this.#repeatUntilDone('aggregator', signal, () => api.runAggregator(signal)),
         this.#repeatUntilDone('scheduler', signal, () =>
           startScheduler({ ...common, decisions, logger: logger.child({ part: 'scheduler' }) }, signal),

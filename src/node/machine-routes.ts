@@ -11,6 +11,7 @@ import type { JoinService } from './join.ts';
 import type { PeerThread } from './peer-thread-handle.ts';
 import { adminKubeconfig } from './pki.ts';
 import type { SnapshotSource } from './recovery/backup.ts';
+import type { Sealing } from './sealing.ts';
 import type { StateGuard } from './state-guard.ts';
 
 const tokenTtlMs = 3_600_000;
@@ -26,10 +27,11 @@ export function machineRoutes(context: {
   config: NodeConfig;
   store: Store;
   snapshots: SnapshotSource;
+  sealing: Sealing;
   agent: AgentProcess;
   clock: Clock;
 }): ControlRoutes {
-  const { api, guard, room, peer, joinService, authority, config, store, snapshots, agent, clock } = context;
+  const { api, guard, room, peer, joinService, authority, config, store, snapshots, sealing, agent, clock } = context;
   return {
     'GET /status': async () => ({
       nodeName: config.nodeName,
@@ -40,6 +42,7 @@ export function machineRoutes(context: {
       stateHash: { index: store.applied.index, hash: store.stateHash() },
       disk: { state: room.state.low ? 'low' : 'ok', ...room.state },
       ...(guard.reason === undefined ? {} : { notServing: guard.reason }),
+      sealingKeys: sealing.keys(),
       consensus: await peer.call('status', null),
     }),
     'POST /snapshot': async () => snapshots.open(),
@@ -47,6 +50,7 @@ export function machineRoutes(context: {
       await api.rotateServiceAccountKeys(AbortSignal.timeout(keyRotationMs));
       return { rotated: true };
     },
+    'POST /sealing-keys': async () => ({ rotated: true, key: await sealing.rotate(AbortSignal.timeout(keyRotationMs)) }),
     'POST /tokens': async (body) => {
       const ttlMs = (body as { ttlMs?: number } | undefined)?.ttlMs ?? tokenTtlMs;
       return { token: await joinService.issueToken(ttlMs) };

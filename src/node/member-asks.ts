@@ -1,15 +1,15 @@
 /**
  * What peers ask each other outside of consensus, over the transport's questions, which also strangers may ask: to join; whether
  * the asker is a member (one that was removed is a stranger to the others, and learns of it this way); how far the log's followers
- * are; to give its place to a new identity of the asker.
+ * are; to give its place to a new identity of the asker; for the cluster key, which only members are told.
  */
 import type { ConsensusStatus } from '../consensus/types.ts';
 import type { ClusterStore } from '../store/types.ts';
-import { type MemberRecord, memberKey } from './cluster-records.ts';
+import { decodeRecord, type MemberRecord, memberKey } from './cluster-records.ts';
 import { isMember, type JoinService } from './join.ts';
 import { replaceMember } from './member-replacement.ts';
 
-type Question = { type: 'standing' } | { type: 'progress' } | { type: 'replace'; member: MemberRecord };
+type Question = { type: 'standing' } | { type: 'cluster-key' } | { type: 'progress' } | { type: 'replace'; member: MemberRecord };
 
 export interface StandingAnswer {
   type: 'standing';
@@ -29,10 +29,16 @@ export interface ReplacementAnswer {
   outcome: string;
 }
 
+export interface ClusterKeyAnswer {
+  type: 'cluster-key';
+  /** Base64. Left out: the asker is no member, or this peer has none yet. */
+  key?: string;
+}
+
 export const encodeQuestion = (question: Question): Uint8Array => Buffer.from(JSON.stringify(question));
 
 /** Undefined when it is no answer of this type. */
-export function decodeAnswer<T extends StandingAnswer | ProgressAnswer | ReplacementAnswer>(
+export function decodeAnswer<T extends StandingAnswer | ProgressAnswer | ReplacementAnswer | ClusterKeyAnswer>(
   type: T['type'],
   bytes: Uint8Array,
 ): T | undefined {
@@ -54,6 +60,8 @@ export interface MemberAsksOptions {
   store: ClusterStore;
   joinService: JoinService;
   status: () => Promise<ConsensusStatus>;
+  /** Undefined while this peer has none. */
+  clusterKey: () => Buffer | undefined;
 }
 
 export class MemberAsks {
@@ -76,6 +84,8 @@ export class MemberAsks {
         return Buffer.from(JSON.stringify(await this.#standing(from)));
       case 'progress':
         return Buffer.from(JSON.stringify(await this.#progress(from)));
+      case 'cluster-key':
+        return Buffer.from(JSON.stringify(await this.#clusterKey(from)));
       case 'replace':
         return Buffer.from(JSON.stringify(await this.#replace(from, question.member)));
       default:
@@ -87,6 +97,15 @@ export class MemberAsks {
     const { store } = this.#options;
     await store.barrier();
     return { type: 'standing', member: store.get(memberKey(from)) !== undefined };
+  }
+
+  async #clusterKey(from: string): Promise<ClusterKeyAnswer> {
+    const { store, clusterKey } = this.#options;
+    const key = clusterKey();
+    await store.barrier();
+    const asker = store.get(memberKey(from));
+    if (!key || !asker || decodeRecord<MemberRecord>(asker.value).wanted === 'gone') return { type: 'cluster-key' };
+    return { type: 'cluster-key', key: key.toString('base64') };
   }
 
   async #replace(from: string, member: unknown): Promise<ReplacementAnswer> {

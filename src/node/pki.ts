@@ -12,6 +12,8 @@ const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const dayMs = 86_400_000;
 /** Clocks of other machines may be behind ours. */
 const backdateMs = 3_600_000;
+/** Of certificates that were asked for, which may be short: as Kubernetes' signer does. */
+const signedBackdateMs = 300_000;
 
 export interface IssuedCertificate {
   /** PEM. */
@@ -77,6 +79,32 @@ export async function issueCertificate(
     ],
   });
   return { cert: certificate.toString('pem'), key: await keyToPem(keys.privateKey) };
+}
+
+/** Signs a certificate for somebody else's key. Never good for longer than the authority itself. Gives PEM. */
+export async function signCertificate(
+  authority: AuthorityRecord,
+  request: { subject: x509.JsonName; publicKey: x509.PublicKey; seconds: number; extensions: x509.Extension[] },
+  clock: Clock,
+): Promise<string> {
+  const issuer = new x509.X509Certificate(authority.cert);
+  const endMs = Math.min(clock.wallMs() + request.seconds * 1000, issuer.notAfter.getTime());
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber: serialNumber(),
+    subject: request.subject,
+    issuer: issuer.subject,
+    notBefore: new Date(clock.wallMs() - signedBackdateMs),
+    notAfter: new Date(endMs),
+    signingKey: await keyFromPem(authority.key),
+    publicKey: request.publicKey,
+    signingAlgorithm: algorithm,
+    extensions: [
+      new x509.BasicConstraintsExtension(false, undefined, true),
+      await x509.AuthorityKeyIdentifierExtension.create(issuer),
+      ...request.extensions,
+    ],
+  });
+  return certificate.toString('pem');
 }
 
 function alternativeNames(names: string[]): x509.Extension[] {

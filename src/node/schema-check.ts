@@ -36,6 +36,8 @@ export function checkSchema(value: unknown, schema: JsonSchema, path = ''): { va
       const fine = Number.isInteger(value) && (value as number) >= minimum && (value as number) <= maximum;
       return { value, problems: fine ? [] : [`${where} must be a whole number from ${minimum} to ${maximum}`] };
     }
+    case 'boolean':
+      return { value, problems: typeof value === 'boolean' ? [] : [`${where} must be true or false`] };
     case 'string':
       return { value, problems: typeof value === 'string' ? checkText(value, schema, where) : [`${where} must be text`] };
     default:

@@ -16,6 +16,14 @@ export type StoreErrorCode =
   | 'StorageFormat'
   /** The disk refused a write. The store takes no more entries; the process must end. */
   | 'StorageFailed'
+  /** A sealed value was changed, or moved from another record. Details: key. */
+  | 'SealBroken'
+  /** No key is known that seals, or that opens a value. Details: key, id. */
+  | 'NoSealingKey'
+  /** So many keys of sealed values are kept already. */
+  | 'TooManyKeys'
+  /** The keys of sealed values kept changing while something was to be written. */
+  | 'KeysUnsettled'
   /** The store is closed. */
   | 'Closed';
 

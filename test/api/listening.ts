@@ -8,6 +8,7 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { serviceUnavailable } from '../../src/machinery/status.ts';
+import type { ClusterStore } from '../../src/store/types.ts';
 import { type Identity, testAuthority } from './certificates.ts';
 import { MemoryCluster } from './memory-cluster.ts';
 import { TestHealth, testKinds } from './widgets.ts';
@@ -26,16 +27,18 @@ export interface Ask {
   body?: string | Buffer;
 }
 
-interface Options extends Partial<Pick<ApiOptions, 'agents' | 'frontProxy' | 'conversion'>> {
+interface Options extends Partial<Omit<ApiOptions, 'store'>> {
   /** One that another API has served before. */
   store?: MemoryCluster;
   authority?: Awaited<ReturnType<typeof testAuthority>>;
+  /** Puts something between the API and the store. */
+  above?: (store: MemoryCluster) => Promise<ClusterStore>;
 }
 
-export async function listeningApi({ store: given, authority: known, ...options }: Options = {}) {
+export async function listeningApi({ store: given, authority: known, above, ...options }: Options = {}) {
   const store = given ?? (await MemoryCluster.open());
   const api = createApi({
-    store,
+    store: above ? await above(store) : store,
     kinds: testKinds,
     agents: { connect: async () => Promise.reject(serviceUnavailable('no agent here')) },
     nodeHealth: new TestHealth(),

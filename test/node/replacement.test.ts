@@ -51,6 +51,7 @@ async function machine(more: Partial<Identity> = {}) {
   await put(nodeNameKey('one'), Buffer.from('"old"'));
   const asks = new MemberAsks({
     id: 'other',
+    clusterKey: () => undefined,
     store,
     joinService: undefined as unknown as JoinService,
     status: () => undefined as never,
@@ -151,6 +152,7 @@ test('nobody can give away the place of another, nor with a record that is none'
   const { store } = await machine();
   const asks = new MemberAsks({
     id: 'other',
+    clusterKey: () => undefined,
     store,
     joinService: undefined as unknown as JoinService,
     status: () => undefined as never,

@@ -1,8 +1,8 @@
 /** Backup and recovery on real peers with the stock kubectl: a snapshot under load restored elsewhere, and a lost quorum. */
 import { spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, copyFileSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { busyboxImage, writeImageArchive } from '../../scripts/image-archive.ts';
@@ -158,6 +158,8 @@ test('a snapshot saved under load is restored to another machine with another na
   assert.match(refused.stderr, /cut off/);
 
   const kubeconfig = readFileSync(`${lab.dir}/kubeconfig`, 'utf8');
+  const clusterKey = join(backups, 'cluster.key');
+  copyFileSync(join(dirname(peer.configFile), 'data/cluster.key'), clusterKey);
   await lab.down();
   lab = new Lab();
   await lab.up(2);
@@ -171,7 +173,10 @@ test('a snapshot saved under load is restored to another machine with another na
     const config = readFileSync(machine.configFile, 'utf8');
     writeFileSync(machine.configFile, config.replace(`nodeName: ${machine.name}`, `nodeName: ${nodeName}`));
   }
-  const told = await kontiki('snapshot', 'restore', file, '--config', other.configFile, '--yes');
+  const restore = ['snapshot', 'restore', file, '--config', other.configFile, '--yes'];
+  const keyless = await execute('./kontiki', restore);
+  assert.match(keyless.stderr, /--cluster-key/);
+  const told = await kontiki(...restore, '--cluster-key', clusterKey);
   assert.match(told, /nodes removed +peer-1/);
   await lab.kontiki('dev', 'start', '1');
   // The old administrator's file, with the new address: the authority is the same.

@@ -1,16 +1,19 @@
 /** Restoring and recovering with data folders made without daemons: what is chosen, what is kept, what is shut out. */
+import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { LevelLogStorage } from '../../src/consensus/index.ts';
+import { readClusterKey, writeClusterKey } from '../../src/node/cluster-key.ts';
 import type { Identity } from '../../src/node/identity.ts';
 import type { Inspected } from '../../src/node/recovery/inspection.ts';
 import { recover } from '../../src/node/recovery/recover.ts';
 import type { RecoveryPlan } from '../../src/node/recovery/recovery-plan.ts';
 import { revisionMargin } from '../../src/node/recovery/refounding.ts';
 import { restoreSnapshot } from '../../src/node/recovery/restore.ts';
-import { Store } from '../../src/store/index.ts';
+import { encodeKeys, firstKeys, Store, sealingKeysKey } from '../../src/store/index.ts';
+import { newSealingKey, seal } from '../../src/store/sealing/envelope.ts';
 import { damageRecord } from '../store/damage.ts';
 import {
   clusterRecords,
@@ -267,6 +270,41 @@ test('restore: what a machine has that never became a member is moved aside', as
     assert.not.equal(outcome.peer, 'id-one');
     assert.is(identityOf(outcome.replaced as string).id, 'id-one');
     assert.equal((await readLog(own))?.entries, []);
+  });
+});
+
+test("restore: encrypted secrets need the cluster key, which is then the new machine's, or are given up", async () => {
+  await withFolder(async (dir) => {
+    const clusterKey = randomBytes(32);
+    const sealed = seal(newSealingKey(), '/registry/core/secrets/default/s', Buffer.from('{}'));
+    const entry = write(7, 2, [
+      { type: 'put', key: sealingKeysKey, value: encodeKeys(firstKeys(clusterKey)) },
+      { type: 'put', key: '/registry/core/secrets/default/s', value: sealed },
+    ]);
+    const file = join(dir, 'snapshot');
+    writeFileSync(file, Buffer.concat(await snapshotPieces([...history(6), entry])));
+    const [kept, wrong, own, other] = ['kept.key', 'wrong.key', 'own', 'other'].map((name) => join(dir, name)) as [
+      string,
+      string,
+      string,
+      string,
+    ];
+    writeClusterKey(kept, clusterKey);
+    writeClusterKey(wrong, randomBytes(32));
+    for (const keyFiles of [[], [wrong], [join(dir, 'absent')]]) {
+      const restoring = restoreSnapshot(configOf(own, 'fresh'), file, { keyFiles, discard: false });
+      assert.is(await codeOf(restoring), 'ClusterKeyMissing');
+      assert.equal(readdirSync(own), ['run']);
+    }
+    await restoreSnapshot(configOf(own, 'fresh'), file, { keyFiles: [kept], discard: false });
+    assert.ok(readClusterKey(join(own, 'cluster.key'))?.equals(clusterKey));
+    await readStore(own, (store) => assert.ok(store.get('/registry/core/secrets/default/s')));
+    await restoreSnapshot(configOf(other, 'fresh'), file, { keyFiles: [], discard: true });
+    await readStore(other, (store) => {
+      assert.is(store.list('/registry/core/secrets/').records.length, 0);
+      assert.is(store.get(sealingKeysKey), undefined);
+      assert.is(store.list('/registry/core/configmaps/').records.length, 5);
+    });
   });
 });
 

@@ -14,7 +14,9 @@ export async function readBody(exchange: Exchange): Promise<Buffer> {
     if (length > bodyBytesMax) throw refuse(exchange);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks, length);
+  const body = Buffer.concat(chunks, length);
+  exchange.observer?.onRequestBody(body);
+  return body;
 }
 
 function refuse(exchange: Exchange): StatusError {

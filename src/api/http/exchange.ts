@@ -37,6 +37,12 @@ export function searchOf({ url = '' }: IncomingMessage): string {
   return mark < 0 ? '' : url.slice(mark);
 }
 
+export interface ExchangeObserver {
+  onRequestBody(body: Buffer): void;
+  onResponseBody(body: Uint8Array): void;
+  onOpened(code: number): void;
+}
+
 export class Exchange implements RequestLine {
   readonly request: IncomingMessage;
   readonly method: string;
@@ -45,6 +51,8 @@ export class Exchange implements RequestLine {
   readonly #response: ServerResponse;
   readonly #abort = new AbortController();
   readonly #headers: Record<string, string | string[]> = {};
+  /** Is shown bodies, and the head of an answer that goes on. */
+  observer: ExchangeObserver | undefined;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
     this.request = request;
@@ -68,6 +76,11 @@ export class Exchange implements RequestLine {
     return this.#response.headersSent;
   }
 
+  /** Of the answer; undefined before its head was sent. */
+  get code(): number | undefined {
+    return this.#response.headersSent ? this.#response.statusCode : undefined;
+  }
+
   header(name: string): string {
     const value = this.request.headers[name];
     return Array.isArray(value) ? value.join(', ') : (value ?? '');
@@ -85,6 +98,7 @@ export class Exchange implements RequestLine {
 
   /** Sends a complete answer. */
   async send(code: number, contentType: string, body: Uint8Array): Promise<void> {
+    this.observer?.onResponseBody(body);
     let bytes = body;
     if (bytes.length >= gzipBytesMin && this.#acceptsGzip()) {
       bytes = await gzipAsync(bytes, { level: gzipLevel });
@@ -116,12 +130,14 @@ export class Exchange implements RequestLine {
   open(code: number, contentType: string): void {
     this.#start(code, contentType, undefined);
     this.#response.flushHeaders();
+    this.observer?.onOpened(code);
   }
 
   /** Sends the head of somebody else's answer at once, as it is; the body follows by `write`. */
   relay(code: number, headers: OutgoingHttpHeaders): void {
     this.#response.writeHead(code, { ...this.#headers, ...headers });
     this.#response.flushHeaders();
+    this.observer?.onOpened(code);
   }
 
   /** False when the client is behind: then wait for `drained` before the next, if waiting is possible. */

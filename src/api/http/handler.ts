@@ -10,6 +10,7 @@ import { parseFieldSelector } from '../../machinery/selectors.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
 import type { ClusterStore } from '../../store/types.ts';
 import type { Aggregator } from '../aggregation/aggregator.ts';
+import type { Audit, RequestAudit } from '../audit/audit.ts';
 import { type Authorizer, demandAccess, pathDenied } from '../authorization.ts';
 import { impersonated, impersonates } from '../impersonation.ts';
 import type { KindTable } from '../kind-table.ts';
@@ -18,6 +19,7 @@ import { methodNotAllowed, unknownResource } from '../registry.ts';
 import type { User } from '../types.ts';
 import type { Upstreams } from '../upstream/upstream.ts';
 import { sendStatus } from './answers.ts';
+import { type Auditing, beginAudit, follow } from './auditing.ts';
 import { type Exchange, type RequestLine, searchOf } from './exchange.ts';
 import type { FixedPaths } from './fixed-paths.ts';
 import { requestSeconds, requestsTotal, watchesOpen } from './metrics.ts';
@@ -38,6 +40,8 @@ export interface HandlerOptions {
   upstreams: Upstreams;
   clock: Clock;
   logger: Logger;
+  /** Left out: nothing is audited. */
+  audit?: Audit | undefined;
   closing: AbortSignal;
 }
 
@@ -51,12 +55,14 @@ export interface AuthorizedRoute {
 
 export class RequestHandler {
   readonly #options: HandlerOptions;
+  readonly #auditing: Auditing | undefined;
   /** Requests under way. Composite signals would do the same, but cost more than the rest of this class. */
   readonly #open = new Set<AbortController>();
 
   constructor(options: HandlerOptions) {
-    const { closing } = options;
+    const { closing, audit, table, clock } = options;
     this.#options = options;
+    this.#auditing = audit && { audit, table, clock };
     closing.addEventListener('abort', () => {
       for (const request of this.#open) request.abort(closing.reason);
     });
@@ -81,24 +87,50 @@ export class RequestHandler {
     exchange.signal.addEventListener('abort', onGone, { once: true });
     if (exchange.signal.aborted) onGone();
     if (closing.aborted) request.abort(closing.reason);
+    const audit = this.audit(exchange, exchange.request);
+    if (audit) follow(audit, exchange, clock);
     try {
-      await this.#serve(exchange, await this.identify(exchange.request, authenticate, signal), signal, () => timer.cancel());
+      const user = await this.identify(exchange.request, authenticate, signal, audit);
+      await this.#serve(exchange, user, signal, () => timer.cancel(), audit);
     } catch (error) {
-      await this.#fail(exchange, late ?? error);
+      await this.#fail(exchange, late ?? error, audit);
     } finally {
       timer.cancel();
     }
   }
 
   /** Who the request is by: whoever sends it, or whom they may speak for. StatusError 401 or 403. */
-  async identify(request: IncomingMessage, authenticate: Authenticate, signal: AbortSignal): Promise<User> {
+  async identify(request: IncomingMessage, authenticate: Authenticate, signal: AbortSignal, audit?: RequestAudit): Promise<User> {
     const user = await authenticate(signal);
+    audit?.by(user);
     if (!impersonates(request.headers)) return user;
-    return impersonated(user, request.rawHeaders, this.#options.authorizer);
+    const other = impersonated(user, request.rawHeaders, this.#options.authorizer);
+    audit?.speaksFor(other);
+    return other;
+  }
+
+  /** What is told of a request; undefined when nothing is audited. */
+  audit(line: RequestLine, request: IncomingMessage): RequestAudit | undefined {
+    return beginAudit(this.#auditing, line, request);
+  }
+
+  /** A connection is about to be taken over. */
+  switched(audit: RequestAudit): void {
+    audit.started(this.#options.clock.wallMs(), 101);
+  }
+
+  /** The end of a request whose connection was to be taken over. */
+  ended(audit: RequestAudit, code: number | undefined): void {
+    audit.complete(this.#options.clock.wallMs(), code);
   }
 
   /** The resource that a request names. Undefined for other paths. StatusError 403 when the user may not do it. */
-  async authorize(line: RequestLine, user: User, signal: AbortSignal): Promise<AuthorizedRoute | undefined> {
+  async authorize(
+    line: RequestLine,
+    user: User,
+    signal: AbortSignal,
+    audit?: RequestAudit,
+  ): Promise<AuthorizedRoute | undefined> {
     const { method, path, query } = line;
     const { table, authorizer, store } = this.#options;
     const route = parseResourcePath(path, table);
@@ -108,20 +140,28 @@ export class RequestHandler {
     const { group, resource, subresource, namespace } = route;
     const name = route.name ?? onlyName(query);
     const attributes = { user, verb, group, resource, subresource, namespace, name };
-    demandAccess(authorizer, attributes);
+    demandAccess(authorizer, attributes, (decision) => audit?.decided(decision));
     if (route.resolved || group === '') return { route, verb };
     // Its kind may have been defined a moment ago, through another peer.
     await store.barrier(signal);
     return { route: parseResourcePath(path, table) ?? route, verb };
   }
 
-  async #serve(exchange: Exchange, user: User, signal: AbortSignal, untimed: () => void): Promise<void> {
+  async #serve(
+    exchange: Exchange,
+    user: User,
+    signal: AbortSignal,
+    untimed: () => void,
+    audit: RequestAudit | undefined,
+  ): Promise<void> {
     const { authorizer, resources, fixed, aggregator, upstreams, clock } = this.#options;
     const startMs = clock.monotonicMs();
-    const asked = await this.authorize(exchange, user, signal);
+    const asked = await this.authorize(exchange, user, signal, audit);
     if (!asked) {
       const attributes = { user, verb: exchange.method.toLowerCase(), path: exchange.path };
-      if (!authorizer.decidePath(attributes).allowed) throw pathDenied(attributes);
+      const decision = authorizer.decidePath(attributes);
+      audit?.decided(decision);
+      if (!decision.allowed) throw pathDenied(attributes);
       if (exchange.method !== 'GET' && exchange.method !== 'HEAD') throw methodNotAllowed();
       const elsewhere = aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
       if (elsewhere) return forward(upstreams, exchange, elsewhere, signal);
@@ -148,9 +188,10 @@ export class RequestHandler {
     }
   }
 
-  async #fail(exchange: Exchange, error: unknown): Promise<void> {
+  async #fail(exchange: Exchange, error: unknown, audit: RequestAudit | undefined): Promise<void> {
     if (exchange.signal.aborted) return;
     const status = this.statusOf(exchange, error);
+    audit?.failed(status.status);
     if (exchange.started) return exchange.destroy();
     try {
       await sendStatus(exchange, status);

@@ -43,16 +43,31 @@ export async function handleUpgrade(
   socket.on('error', (error) => logger.debug({ error }, 'a stream connection broke'));
   const signal = AbortSignal.any([gone.signal, closing]);
   const line = requestLine(request);
+  const audit = handler.audit(line, request);
+  // Undefined again when the client goes before it is answered.
+  let code: number | undefined;
+  if (audit) socket.once('close', () => handler.ended(audit, code));
+  const took = () => {
+    code = 101;
+    if (audit) handler.switched(audit);
+  };
   let stream: PodStreamRequest;
   try {
-    const user = await handler.identify(request, authenticate, signal);
-    const asked = await handler.authorize(line, user, signal);
+    const user = await handler.identify(request, authenticate, signal, audit);
+    const asked = await handler.authorize(line, user, signal, audit);
     const forwarding = await forwardingOf(options, request, { line, user, signal, asked });
-    if (forwarding) return await forwardUpgrade(options.upstreams, upgrade, forwarding, signal);
+    if (forwarding) {
+      took();
+      return await forwardUpgrade(options.upstreams, upgrade, forwarding, signal);
+    }
     const target = await streamTarget(options, line, { user, signal, asked });
     stream = { ...target, request, socket, head, query: line.query };
+    took();
   } catch (error) {
-    return refuseUpgrade(socket, handler.statusOf(line, error));
+    const status = handler.statusOf(line, error);
+    code = status.code;
+    audit?.failed(status.status);
+    return refuseUpgrade(socket, status);
   }
   try {
     await handlePodStream(stream, { agents, logger, signal });

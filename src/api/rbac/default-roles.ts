@@ -128,6 +128,15 @@ export const defaultRoles: DefaultRole[] = [
     resources('authorization.k8s.io', ['subjectaccessreviews'], ['create']),
   ]),
   role('system:node', nodeRules),
+  role('system:node-bootstrapper', [
+    resources('certificates.k8s.io', ['certificatesigningrequests'], ['create', 'get', 'list', 'watch']),
+  ]),
+  role('system:certificates.k8s.io:certificatesigningrequests:nodeclient', [
+    resources('certificates.k8s.io', ['certificatesigningrequests/nodeclient'], ['create']),
+  ]),
+  role('system:certificates.k8s.io:certificatesigningrequests:selfnodeclient', [
+    resources('certificates.k8s.io', ['certificatesigningrequests/selfnodeclient'], ['create']),
+  ]),
   aggregated('admin'),
   aggregated('edit', { [aggregateLabel('admin')]: 'true' }),
   aggregated('view', { [aggregateLabel('edit')]: 'true' }),

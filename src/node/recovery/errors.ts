@@ -18,6 +18,8 @@ export type RecoveryErrorCode =
   | 'NothingToRecover'
   /** The data folders do not belong to one cluster, or contradict each other. */
   | 'Contradiction'
+  /** Secrets in what is to be restored are encrypted, and the cluster key for them is not at hand. */
+  | 'ClusterKeyMissing'
   /** Files are not as an interrupted replacement leaves them: somebody else changed them. */
   | 'StagingBroken';
 

@@ -3,12 +3,14 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { writeFreshLog } from '../../consensus/index.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { reviseImage, type StoreImage, writeImage } from '../../store/index.ts';
+import { decodeKeys, namedBySecret, reviseImage, type StoreImage, sealingKeysKey, writeImage } from '../../store/index.ts';
 import { generateIdentity } from '../../transport/index.ts';
+import { readClusterKey, writeClusterKey } from '../cluster-key.ts';
 import type { MemberRecord } from '../cluster-records.ts';
-import type { NodeConfig } from '../config.ts';
+import { type NodeConfig, pathsOf } from '../config.ts';
 import { writeDurably } from '../durable-file.ts';
 import type { Identity } from '../identity.ts';
+import { RecoveryError } from './errors.ts';
 import { type Refounding, refound } from './refounding.ts';
 import { commitStaging } from './staging.ts';
 
@@ -23,6 +25,31 @@ export interface LonePeer {
   nodes: string[];
   /** Folder of the files that were replaced. */
   replaced: string | undefined;
+}
+
+/** What becomes of sealed values. */
+export interface SealedOptions {
+  /** Files that may hold the cluster key; that of the machine itself is looked at too. */
+  keyFiles: readonly string[];
+  /** Do without the key: sealed values are lost. */
+  discard: boolean;
+}
+
+/** The key that opens the image's sealed values; undefined when there are none or they are discarded. RecoveryError 'ClusterKeyMissing'. */
+function clusterKeyFor(image: StoreImage, files: readonly string[], discard: boolean): Buffer | undefined {
+  if (discard) return undefined;
+  const record = image.records.flat().find(({ key }) => key === sealingKeysKey);
+  if (!record) return undefined;
+  const { clusterKey } = decodeKeys(record.value);
+  for (const file of files) {
+    const key = readClusterKey(file);
+    if (key && namedBySecret(key).id === clusterKey) return key;
+  }
+  throw new RecoveryError(
+    'ClusterKeyMissing',
+    `secrets in it are encrypted with the cluster key ${clusterKey}, which is not in ${files.join(', ')}: give a copy of cluster.key ` +
+      'from the data folder of any machine of that cluster with --cluster-key, or do without the secrets with --discard-secrets',
+  );
 }
 
 /** An identity that was never used. */
@@ -43,8 +70,9 @@ export async function becomeLonePeer(options: {
   term: number;
   staging: string;
   clock: Clock;
+  sealed: SealedOptions;
 }): Promise<LonePeer> {
-  const { config, identity, image, term, staging, clock } = options;
+  const { config, identity, image, term, staging, clock, sealed } = options;
   const { id, privateKey, incarnation, nodeName } = identity;
   const self: MemberRecord = {
     id,
@@ -54,7 +82,9 @@ export async function becomeLonePeer(options: {
     apiPort: config.api.port,
   };
   const clusterId = randomUUID();
-  const refounding: Refounding = refound(image, self, clusterId);
+  const key = clusterKeyFor(image, [...sealed.keyFiles, pathsOf(config.dataDir).clusterKey], sealed.discard);
+  if (key) writeClusterKey(join(staging, 'cluster.key'), key);
+  const refounding: Refounding = refound(image, self, clusterId, { discardSealed: sealed.discard });
   await writeImage(join(staging, 'store'), reviseImage(image, refounding));
   await writeFreshLog(join(staging, 'raft'), { peer: id, applied: { index: image.index, term: image.term }, term });
   writeDurably(join(staging, 'members.json'), JSON.stringify([{ id, addresses: self.addresses, nodeName }]));

@@ -9,7 +9,7 @@ import { NodeError } from '../errors.ts';
 import type { Identity } from '../identity.ts';
 import { releaseLock, takeLock } from '../machine-lock.ts';
 import { type Inspected, inspectFolder } from './inspection.ts';
-import { becomeLonePeer, type LonePeer, newIdentity } from './lone-peer.ts';
+import { becomeLonePeer, type LonePeer, newIdentity, type SealedOptions } from './lone-peer.ts';
 import { answering } from './reachable.ts';
 import { planRecovery, type RecoveryPlan } from './recovery-plan.ts';
 import { abandonStaging, beginStaging, finishStaging } from './staging.ts';
@@ -26,6 +26,7 @@ export interface RecoverOptions {
   onInspected(inspected: readonly Inspected[]): void;
   /** `alive` are members that are to be shut out and still answer. False: nothing is changed. */
   confirm(plan: RecoveryPlan, alive: Answering): Promise<boolean>;
+  sealed?: SealedOptions;
   clock?: Clock;
 }
 
@@ -49,6 +50,7 @@ export async function recover(options: RecoverOptions): Promise<LonePeer | undef
 
 async function recoverIn(staging: string, options: RecoverOptions): Promise<LonePeer | undefined> {
   const { config, from, onInspected, confirm, clock = systemClock } = options;
+  const { keyFiles, discard } = options.sealed ?? { keyFiles: [], discard: false };
   const identity = await identityOf(config);
   // A machine that never was a member has nothing of its own to offer: it goes on from other peers' disks.
   const folders = [...new Set([...(identity.member ? [config.dataDir] : []), ...from.map((folder) => resolve(folder))])];
@@ -61,7 +63,8 @@ async function recoverIn(staging: string, options: RecoverOptions): Promise<Lone
   if (!(await confirm(plan, await answering(others)))) return undefined;
   const image = await imageOf(plan);
   rmSync(scratch, { recursive: true });
-  return becomeLonePeer({ config, identity, image, term: plan.term, staging, clock });
+  const sealed = { keyFiles: [...keyFiles, ...from.map((folder) => pathsOf(resolve(folder)).clusterKey)], discard };
+  return becomeLonePeer({ config, identity, image, term: plan.term, staging, clock, sealed });
 }
 
 async function identityOf({ dataDir, nodeName }: NodeConfig): Promise<Identity> {

@@ -1,5 +1,5 @@
 /** What changes in the store when one machine goes on alone, out of a snapshot or after the others were lost. Pure. */
-import type { StoreImage, StoreRevision } from '../../store/index.ts';
+import { type StoreImage, type StoreRevision, sealedBy, sealingKeysKey } from '../../store/index.ts';
 import {
   authorityKey,
   decodeRecord,
@@ -32,16 +32,24 @@ export interface Refounding extends StoreRevision {
 
 /**
  * `self` becomes the only member of a cluster with a new id. Member records, claims of node names and join tokens of before go, and
- * so do the Node objects of the other members: their pods are then replaced like those of any deleted node. Everything else stays.
+ * so do the Node objects of the other members: their pods are then replaced like those of any deleted node. Everything else stays,
+ * but for sealed values and their keys with `discardSealed`: when nobody has the cluster key any more.
  * Throws RecoveryError 'NothingToRecover' when the image is not that of a founded cluster.
  */
-export function refound(image: StoreImage, self: MemberRecord, clusterId: string): Refounding {
+export function refound(
+  image: StoreImage,
+  self: MemberRecord,
+  clusterId: string,
+  { discardSealed = false }: { discardSealed?: boolean } = {},
+): Refounding {
   const members: MemberRecord[] = [];
   const keys = new Set<string>();
+  const discarded = new Set(discardSealed ? [sealingKeysKey] : []);
   let settings: SettingsRecord | undefined;
   for (const chunk of image.records) {
     for (const { key, value } of chunk) {
       keys.add(key);
+      if (discardSealed && sealedBy(value) !== undefined) discarded.add(key);
       if (key.startsWith(memberPrefix)) members.push(decodeRecord(value));
       if (key === settingsKey) settings = decodeRecord(value);
     }
@@ -58,7 +66,8 @@ export function refound(image: StoreImage, self: MemberRecord, clusterId: string
   const gone = new Set(nodes.map((name) => `${nodePrefix}${name}`));
   return {
     revision: image.revision + revisionMargin,
-    drops: (key) => [memberPrefix, nodeNamePrefix, tokenPrefix].some((prefix) => key.startsWith(prefix)) || gone.has(key),
+    drops: (key) =>
+      [memberPrefix, nodeNamePrefix, tokenPrefix].some((prefix) => key.startsWith(prefix)) || gone.has(key) || discarded.has(key),
     puts: new Map([
       [settingsKey, encodeRecord({ ...settings, clusterId })],
       [memberKey(self.id), encodeRecord(self)],

@@ -8,7 +8,7 @@ import type { Identity } from '../identity.ts';
 import { releaseLock, takeLock } from '../machine-lock.ts';
 import { bytesOf } from './backup.ts';
 import { RecoveryError } from './errors.ts';
-import { becomeLonePeer, type LonePeer, newIdentity } from './lone-peer.ts';
+import { becomeLonePeer, type LonePeer, newIdentity, type SealedOptions } from './lone-peer.ts';
 import { readSnapshotFile } from './snapshot-file.ts';
 import { abandonStaging, beginStaging, finishStaging } from './staging.ts';
 
@@ -26,7 +26,12 @@ export function checkRestorable(config: NodeConfig): void {
  * All or nothing: after a crash the machine is as before, or belongs to the complete new cluster. Throws RecoveryError, NodeError
  * 'AlreadyRunning', or what the disk says.
  */
-export async function restoreSnapshot(config: NodeConfig, file: string, clock: Clock = systemClock): Promise<LonePeer> {
+export async function restoreSnapshot(
+  config: NodeConfig,
+  file: string,
+  sealed: SealedOptions = { keyFiles: [], discard: false },
+  clock: Clock = systemClock,
+): Promise<LonePeer> {
   const paths = pathsOf(config.dataDir);
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 });
   takeLock(paths);
@@ -37,7 +42,7 @@ export async function restoreSnapshot(config: NodeConfig, file: string, clock: C
     try {
       const { result: image } = await readSnapshotFile(bytesOf(file), (_, chunks) => readImage(chunks));
       const identity = await newIdentity(config.nodeName);
-      return await becomeLonePeer({ config, identity, image, term: image.term + 1, staging, clock });
+      return await becomeLonePeer({ config, identity, image, term: image.term + 1, staging, clock, sealed });
     } finally {
       abandonStaging(config.dataDir);
     }

@@ -10,6 +10,8 @@ import { RecoveryError } from './errors.ts';
 
 /** In this order; all of them are replaced. */
 export const stagedPieces = ['raft', 'store', 'members.json', 'identity.json'] as const;
+/** Replaced when there is a new one. */
+const optionalPieces = ['cluster.key'] as const;
 
 const building = (dataDir: string) => join(dataDir, 'recovery.new');
 const ready = (dataDir: string) => join(dataDir, 'recovery.ready');
@@ -57,7 +59,7 @@ export function finishStaging(dataDir: string): string | undefined {
   }
   const { replaced } = JSON.parse(readFileSync(planFile(dataDir), 'utf8')) as { replaced: string };
   const kept = join(dataDir, replaced);
-  for (const piece of stagedPieces) {
+  for (const piece of [...optionalPieces, ...stagedPieces]) {
     const [source, target, old] = [join(from, piece), join(dataDir, piece), join(kept, piece)];
     if (!existsSync(source)) continue;
     if (existsSync(target)) {
