@@ -2,9 +2,11 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
+import { readYaml } from '../../machinery/yaml-text.ts';
 import type { Audit, RequestAudit } from '../audit/audit.ts';
 import type { KindTable } from '../kind-table.ts';
-import { decodeBody, mediaType, parseYamlBody } from './body.ts';
+import { mediaType } from './body.ts';
+import { decodeObject } from './decoding.ts';
 import { connectionOf, type Exchange, type RequestLine } from './exchange.ts';
 import { isTrue } from './negotiation.ts';
 import { parseResourcePath, verbOf } from './routes.ts';
@@ -60,6 +62,6 @@ export function follow(audit: RequestAudit, exchange: Exchange, clock: Clock): v
 /** Of patches, too. */
 function parsed(body: Buffer, contentType: string): unknown {
   const type = mediaType(contentType);
-  if (type === 'application/apply-patch+yaml') return parseYamlBody(body);
-  return decodeBody(body, type.endsWith('patch+json') ? 'application/json' : contentType);
+  if (type === 'application/apply-patch+yaml') return readYaml(body.toString('utf8')).value;
+  return type.endsWith('patch+json') ? JSON.parse(body.toString('utf8')) : decodeObject(body, contentType, 'object');
 }
