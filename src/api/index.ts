@@ -68,6 +68,7 @@ export function createApi(options: ApiOptions): Api {
     clock,
     logger,
     closing,
+    fairness: options.fairness,
   });
   const authenticator = new Authenticator(tokens, { store, clock });
   const upgrades = { handler, registry, agents, upstreams, aggregator, logger, closing };

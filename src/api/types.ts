@@ -13,6 +13,7 @@ import type { ClusterStore } from '../store/types.ts';
 import type { FrontProxyFiles } from './aggregation/extension-servers.ts';
 import type { AuditOptions } from './audit/audit.ts';
 import type { ConversionClient } from './custom-resources/conversion.ts';
+import type { FairnessLimits } from './http/fairness.ts';
 
 /** Who makes a request: by a client certificate (CN is the name, each O a group), a service account's token, or neither. */
 export interface User {
@@ -43,6 +44,8 @@ export interface ApiOptions {
   serviceCidr: string;
   /** Inclusive. */
   nodePortRange: { from: number; to: number };
+  /** Left out: as many requests at once as the reference server takes. */
+  fairness?: FairnessLimits;
   /** Converts custom resources between versions. Left out: the webhooks of their definitions are called. */
   conversion?: ConversionClient;
   /** Left out: nothing is audited. */

@@ -21,6 +21,7 @@ import type { Upstreams } from '../upstream/upstream.ts';
 import { sendStatus } from './answers.ts';
 import { type Auditing, beginAudit, follow } from './auditing.ts';
 import { type Exchange, type RequestLine, searchOf } from './exchange.ts';
+import { Fairness, type FairnessLimits, type Leave } from './fairness.ts';
 import type { FixedPaths } from './fixed-paths.ts';
 import { requestSeconds, requestsTotal, watchesOpen } from './metrics.ts';
 import { isTrue } from './negotiation.ts';
@@ -43,6 +44,8 @@ export interface HandlerOptions {
   /** Left out: nothing is audited. */
   audit?: Audit | undefined;
   closing: AbortSignal;
+  /** Left out: as many requests at once as the reference server takes. */
+  fairness?: FairnessLimits | undefined;
 }
 
 /** Who sends a request, as its connection and its headers show. Rejects with StatusError 401. */
@@ -56,6 +59,7 @@ export interface AuthorizedRoute {
 export class RequestHandler {
   readonly #options: HandlerOptions;
   readonly #auditing: Auditing | undefined;
+  readonly #fairness: Fairness;
   /** Requests under way. Composite signals would do the same, but cost more than the rest of this class. */
   readonly #open = new Set<AbortController>();
 
@@ -63,6 +67,7 @@ export class RequestHandler {
     const { closing, audit, table, clock } = options;
     this.#options = options;
     this.#auditing = audit && { audit, table, clock };
+    this.#fairness = new Fairness(options.fairness);
     closing.addEventListener('abort', () => {
       for (const request of this.#open) request.abort(closing.reason);
     });
@@ -174,7 +179,9 @@ export class RequestHandler {
     const labels = { verb, resource: route.resolved ? route.resource : 'unknown' };
     if (verb === 'watch') watchesOpen.inc({ resource: labels.resource });
     let code = 'ok';
+    let leave: Leave | undefined;
     try {
+      if (!long) leave = await this.#fairness.enter(user, verb, signal);
       const elsewhere = route.resolved ? undefined : aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
       if (elsewhere) await forward(upstreams, exchange, elsewhere, signal);
       else await resources.handle({ exchange, route, verb, user, signal });
@@ -182,6 +189,7 @@ export class RequestHandler {
       code = error instanceof StatusError ? String(error.code) : 'error';
       throw error;
     } finally {
+      leave?.();
       if (verb === 'watch') watchesOpen.dec({ resource: labels.resource });
       requestsTotal.inc({ ...labels, code });
       if (!long) requestSeconds.observe(labels, (clock.monotonicMs() - startMs) / 1000);
