@@ -316,6 +316,7 @@ const oldPackages = new Set([
   'networking.v1beta1',
   'node.v1beta1',
   'policy.v1beta1',
+  'rbac.v1beta1',
   'scheduling.v1beta1',
   'settings.v1alpha1',
   'storage.v1beta1',

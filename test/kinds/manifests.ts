@@ -89,6 +89,17 @@ kind: PodDisruptionBudget
 metadata: {name: old}
 spec: {minAvailable: 1, selector: {}}
 ---
+apiVersion: rbac.authorization.k8s.io/v1beta1
+kind: Role
+metadata: {name: old}
+rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1beta1
+kind: RoleBinding
+metadata: {name: old}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: old}
+subjects: [{kind: User, name: ann}]
+---
 apiVersion: autoscaling/v2beta1
 kind: HorizontalPodAutoscaler
 metadata: {name: old}

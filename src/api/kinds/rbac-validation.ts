@@ -1,10 +1,22 @@
 /** What the four kinds of role-based access control share: rules, subjects, references. Source: the API reference, RBAC. */
+import type { KindVersion } from '../../machinery/kind.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { PolicyRule, RoleRef, Subject } from '../../machinery/types.ts';
 import { invalidValue, invalidWhen, required, sameJson, unsupported } from './field-errors.ts';
+import { oldVersion } from './old-versions.ts';
 
 export const rbacGroup = 'rbac.authorization.k8s.io';
+/** The form is the present one. */
+export function firstRbac(kind: string): KindVersion {
+  return oldVersion(rbacGroup, {
+    name: 'v1beta1',
+    schema: `rbac.v1beta1.${kind}`,
+    releases: ['1.17', '1.22'],
+    use: `${rbacGroup}/v1 ${kind}`,
+  });
+}
+
 const subjectKinds = ['ServiceAccount', 'User', 'Group'];
 
 /** Names of roles and bindings may hold what other names may not (`system:node`), but must fit into a path. */

@@ -4,6 +4,7 @@ import { validateMetadata } from '../../machinery/metadata.ts';
 import type { ClusterRoleBinding, RoleBinding } from '../../machinery/types.ts';
 import { ageColumn, column, nameColumn, wideColumn } from './columns.ts';
 import {
+  firstRbac,
   isPathSegment,
   rbacGroup,
   roleText,
@@ -28,7 +29,7 @@ export const roleBindingKind: KindDefinition<RoleBinding> = {
   plural: 'rolebindings',
   singular: 'rolebinding',
   namespaced: true,
-  versions: [{ name: 'v1', schema: 'rbac.v1.RoleBinding' }],
+  versions: [{ name: 'v1', schema: 'rbac.v1.RoleBinding' }, firstRbac('RoleBinding')],
   hasStatus: false,
   createOnUpdate: true,
   generationFields: [],
@@ -47,7 +48,7 @@ export const clusterRoleBindingKind: KindDefinition<ClusterRoleBinding> = {
   plural: 'clusterrolebindings',
   singular: 'clusterrolebinding',
   namespaced: false,
-  versions: [{ name: 'v1', schema: 'rbac.v1.ClusterRoleBinding' }],
+  versions: [{ name: 'v1', schema: 'rbac.v1.ClusterRoleBinding' }, firstRbac('ClusterRoleBinding')],
   hasStatus: false,
   createOnUpdate: true,
   generationFields: [],

@@ -5,7 +5,7 @@ import type { FieldError } from '../../machinery/status.ts';
 import type { ClusterRole, KubeObject, Role } from '../../machinery/types.ts';
 import { nameColumn } from './columns.ts';
 import { required } from './field-errors.ts';
-import { isPathSegment, rbacGroup, validateRules } from './rbac-validation.ts';
+import { firstRbac, isPathSegment, rbacGroup, validateRules } from './rbac-validation.ts';
 
 const columns: Column<KubeObject>[] = [
   nameColumn,
@@ -24,7 +24,7 @@ export const roleKind: KindDefinition<Role> = {
   plural: 'roles',
   singular: 'role',
   namespaced: true,
-  versions: [{ name: 'v1', schema: 'rbac.v1.Role' }],
+  versions: [{ name: 'v1', schema: 'rbac.v1.Role' }, firstRbac('Role')],
   hasStatus: false,
   createOnUpdate: true,
   generationFields: [],
@@ -44,7 +44,7 @@ export const clusterRoleKind: KindDefinition<ClusterRole> = {
   plural: 'clusterroles',
   singular: 'clusterrole',
   namespaced: false,
-  versions: [{ name: 'v1', schema: 'rbac.v1.ClusterRole' }],
+  versions: [{ name: 'v1', schema: 'rbac.v1.ClusterRole' }, firstRbac('ClusterRole')],
   hasStatus: false,
   createOnUpdate: true,
   generationFields: [],
