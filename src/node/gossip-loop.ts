@@ -37,6 +37,8 @@ const askAgentMs = 1_000;
 const tickMs = 250;
 /** The agent answers from memory; a second without an answer means that it is stuck. */
 const agentTimeoutMs = 1_000;
+/** A new connection gets this long to bring heartbeats. */
+const reviveMs = 5_000;
 
 interface Summary {
   capacity: Resources;
@@ -80,6 +82,8 @@ export class GossipLoop {
   #agentReady = false;
   #members: Member[] = [];
   #judged = '';
+  /** When the connection to a machine was last made anew because gossip did not hear it. */
+  readonly #revivedMs = new Map<string, number>();
 
   constructor(context: GossipLoopOptions) {
     const { clock, logger, options } = context;
@@ -175,7 +179,24 @@ export class GossipLoop {
   }
 
   #judge(): void {
-    this.#tell(this.#detector.tick(this.#context.clock.monotonicMs()));
+    const nowMs = this.#context.clock.monotonicMs();
+    this.#tell(this.#detector.tick(nowMs));
+    this.#reviveDeaf(nowMs);
+  }
+
+  /**
+   * A machine that is dead to gossip though its link is alive: one of the two has lost its place in the other's gossip, which does
+   * not come back by itself. Seen after the death of the machine that had passed on what they said. A new connection mends it.
+   */
+  #reviveDeaf(nowMs: number): void {
+    const { transport, logger } = this.#context;
+    for (const peer of transport.connected()) {
+      if (!this.isDead(peer) || nowMs - (this.#revivedMs.get(peer) ?? Number.NEGATIVE_INFINITY) < reviveMs) continue;
+      this.#revivedMs.set(peer, nowMs);
+      logger.warn({ peer }, 'a machine is silent in gossip though its link is alive: it is connected to anew');
+      transport.reconnect(peer);
+    }
+    for (const peer of this.#revivedMs.keys()) if (!this.isDead(peer)) this.#revivedMs.delete(peer);
   }
 
   #judgeState(): void {

@@ -140,6 +140,10 @@ class PeerTransport implements Transport {
     return [...this.#links].filter(([, link]) => link.connected).map(([id]) => id);
   }
 
+  reconnect(peer: PeerId): void {
+    this.#connections.abortMember(peer, new TransportError('StreamReset', 'the connection is made anew'));
+  }
+
   refusedBy(): PeerId[] {
     return [...this.#links].filter(([, link]) => link.refused).map(([id]) => id);
   }

@@ -24,6 +24,8 @@ export interface Transport {
   /** Connected or lost. */
   onConnection(handler: (peer: PeerId, connected: boolean) => void): void;
   connected(): PeerId[];
+  /** Gives up the connections to a member; it is dialed again at once. All that was open to it is reset. */
+  reconnect(peer: PeerId): void;
   /** Members that were reached and do not take this peer for one. */
   refusedBy(): PeerId[];
   /** Gossipsub. Delivered to every member that subscribes, also this one's own handler is NOT called for own messages. */
