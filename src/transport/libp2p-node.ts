@@ -110,7 +110,8 @@ function membersOnly(
     register: (protocol, topology, options) => {
       const members: Topology = {
         ...topology,
-        onConnect: (peer, connection) => (isMember(connection) ? topology.onConnect?.(peer, connection) : undefined),
+        onConnect: (peer, connection) =>
+          isMember(connection) ? topology.onConnect?.(peer, withOpenStreams(connection)) : undefined,
       };
       onTopology(members);
       return registrar.register(protocol, members, options);
@@ -125,4 +126,23 @@ function membersOnly(
     logger: components.logger,
     registrar: Object.assign(Object.create(registrar) as GossipSubComponents['registrar'], gated),
   };
+}
+
+/**
+ * The connection, but that it gives no stream that is over already. A peer that does not take us for a member resets the stream in the
+ * same packet in which it agrees to its protocol; gossipsub, which begins to listen only then, would keep that stream for ever.
+ */
+export function withOpenStreams(connection: Connection): Connection {
+  const newStream: Connection['newStream'] = async (protocols, options) => {
+    const stream = await connection.newStream(protocols, options);
+    if (stream.status !== 'open') throw new TransportError('StreamReset', 'the stream was reset while it was opened');
+    return stream;
+  };
+  return new Proxy(connection, {
+    get(target, property) {
+      if (property === 'newStream') return newStream;
+      const value: unknown = Reflect.get(target, property, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
