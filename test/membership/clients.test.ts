@@ -74,6 +74,8 @@ test('kubectl works through it, and pods run on it', async () => {
     spec: {
       nodeName: `peer-${client}`,
       terminationGracePeriodSeconds: 0,
+      // It stays whatever is thought of its machine for a moment: the test is about the machine.
+      tolerations: [{ key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute' }],
       containers: [{ name: 'main', image: 'busybox:1', command: ['sh', '-c', 'echo it talks; exec sleep 3600'] }],
     },
   };
