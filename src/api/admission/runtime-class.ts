@@ -1,9 +1,9 @@
 /** Admission: what a pod's RuntimeClass says about overhead and placement. Source: Kubernetes documentation, "Runtime Class", "Pod Overhead". */
 import type { RuntimeClass } from '../../machinery/kind-types.ts';
+import { canonicalizeQuantities } from '../../machinery/pod-defaults.ts';
 import type { PodSpec, Toleration } from '../../machinery/types.ts';
 import type { StoreReader } from '../../store/types.ts';
 import { sameJson } from '../kinds/field-errors.ts';
-import { canonicalizeQuantities } from '../kinds/pod-spec-defaults.ts';
 import { isNewPod, refusal, storedObject } from './lookups.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 

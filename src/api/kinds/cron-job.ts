@@ -4,6 +4,7 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import type { CronJob } from '../../machinery/kind-types.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { setPodSpecDefaults } from '../../machinery/pod-defaults.ts';
 import { formatLabelSelector } from '../../machinery/selectors.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import { ageColumn, column, containerImages, containerNames, integerColumn, nameColumn, wideColumn } from './columns.ts';
@@ -11,7 +12,6 @@ import { scheduleComplaint } from './cron-schedule.ts';
 import { checkNotNegative, checkOneOf, invalidValue, required } from './field-errors.ts';
 import { validateJobSpec } from './job-template.ts';
 import { oldVersion } from './old-versions.ts';
-import { setPodSpecDefaults } from './pod-spec-defaults.ts';
 
 type Spec = NonNullable<CronJob['spec']>;
 

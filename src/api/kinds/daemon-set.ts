@@ -3,6 +3,7 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import type { DaemonSet } from '../../machinery/kind-types.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { setPodSpecDefaults } from '../../machinery/pod-defaults.ts';
 import { formatLabelSelector } from '../../machinery/selectors.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { LabelSelector } from '../../machinery/types.ts';
@@ -19,7 +20,6 @@ import {
 import { amountOf, validateCountOrPercent } from './count-or-percent.ts';
 import { checkImmutable, checkNotNegative, invalidValue, required, unsupported } from './field-errors.ts';
 import { fromFirstWorkload, oldVersion } from './old-versions.ts';
-import { setPodSpecDefaults } from './pod-spec-defaults.ts';
 import { validatePodTemplate } from './pod-spec-validation.ts';
 import { validateWorkloadSelector } from './replica-set.ts';
 

@@ -2,6 +2,7 @@
 import type { KindDefinition } from '../../machinery/kind.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { setPodSpecDefaults } from '../../machinery/pod-defaults.ts';
 import { formatLabelSelector } from '../../machinery/selectors.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { Deployment, KubeObject, LabelSelector } from '../../machinery/types.ts';
@@ -9,7 +10,6 @@ import { ageColumn, column, containerImages, containerNames, nameColumn, wideCol
 import { amountOf, validateCountOrPercent } from './count-or-percent.ts';
 import { checkImmutable, checkNotNegative, invalidValue, notPermitted, required, unsupported } from './field-errors.ts';
 import { fromFirstWorkload, oldVersion } from './old-versions.ts';
-import { setPodSpecDefaults } from './pod-spec-defaults.ts';
 import { validatePodTemplate } from './pod-spec-validation.ts';
 import { notMoreThan, validateWorkloadSelector } from './replica-set.ts';
 import { replicasScale } from './scale.ts';

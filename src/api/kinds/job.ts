@@ -4,13 +4,13 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import type { Job, JobSpec } from '../../machinery/kind-types.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { setPodSpecDefaults } from '../../machinery/pod-defaults.ts';
 import { formatLabelSelector } from '../../machinery/selectors.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { PodTemplateSpec } from '../../machinery/types.ts';
 import { ageColumn, column, containerImages, containerNames, nameColumn, wideColumn } from './columns.ts';
 import { checkImmutable, checkNotNegative, invalidValue, required } from './field-errors.ts';
 import { validateJobSpec } from './job-template.ts';
-import { setPodSpecDefaults } from './pod-spec-defaults.ts';
 
 const uidLabel = 'batch.kubernetes.io/controller-uid';
 const nameLabel = 'batch.kubernetes.io/job-name';

@@ -3,11 +3,11 @@ import type { Column, KindDefinition } from '../../machinery/kind.ts';
 import type { LimitRange } from '../../machinery/kind-types.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain, isQualifiedName } from '../../machinery/names.ts';
+import { canonicalizeQuantities } from '../../machinery/pod-defaults.ts';
 import { isQuantity, quantityMilli } from '../../machinery/quantity.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import { nameColumn } from './columns.ts';
 import { checkName, checkQuantity, duplicate, invalidValue, invalidWhen, notPermitted, required } from './field-errors.ts';
-import { canonicalizeQuantities } from './pod-spec-defaults.ts';
 
 type Amounts = Record<string, string>;
 /** The official model cannot have a member called `default`. */

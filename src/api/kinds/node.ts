@@ -2,12 +2,12 @@
 import type { KindDefinition } from '../../machinery/kind.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { canonicalizeQuantities } from '../../machinery/pod-defaults.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { Node } from '../../machinery/types.ts';
 import { ageColumn, column, nameColumn, wideColumn } from './columns.ts';
 import { checkQuantity, duplicate, invalidValue, notPermitted } from './field-errors.ts';
 import { validateTaints } from './placement-validation.ts';
-import { canonicalizeQuantities } from './pod-spec-defaults.ts';
 
 const rolePrefix = 'node-role.kubernetes.io/';
 const roleLabel = 'kubernetes.io/role';

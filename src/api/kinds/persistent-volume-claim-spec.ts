@@ -2,11 +2,11 @@
 import type { PersistentVolumeClaim } from '../../machinery/kind-types.ts';
 import { validateLabelSelector } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { canonicalizeQuantities } from '../../machinery/pod-defaults.ts';
 import { isQuantity, quantityComplaint, quantityMilli } from '../../machinery/quantity.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { LabelSelector } from '../../machinery/types.ts';
 import { invalidValue, invalidWhen, notPermitted, required, unsupported } from './field-errors.ts';
-import { canonicalizeQuantities } from './pod-spec-defaults.ts';
 
 export type ClaimSpec = NonNullable<PersistentVolumeClaim['spec']>;
 

@@ -3,12 +3,12 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import type { PersistentVolume } from '../../machinery/kind-types.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { canonicalizeQuantities } from '../../machinery/pod-defaults.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import { ageColumn, column, nameColumn, wideColumn } from './columns.ts';
 import { checkOneOf, invalidWhen, notPermitted, required, sameJson, unsupported } from './field-errors.ts';
 import { storageClassOf } from './persistent-volume-claim.ts';
 import { checkPositive, formatAccessModes, validateAccessModes, volumeModes } from './persistent-volume-claim-spec.ts';
-import { canonicalizeQuantities } from './pod-spec-defaults.ts';
 
 type Spec = NonNullable<PersistentVolume['spec']>;
 

@@ -3,8 +3,8 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import type { PodTemplate } from '../../machinery/kind-types.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { setPodSpecDefaults } from '../../machinery/pod-defaults.ts';
 import { column, containerImages, containerNames, formatMap, nameColumn } from './columns.ts';
-import { setPodSpecDefaults } from './pod-spec-defaults.ts';
 import { validateTemplateParts } from './pod-spec-validation.ts';
 
 export const podTemplateKind: KindDefinition<PodTemplate> = {

@@ -3,12 +3,12 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isMirrorPod } from '../../machinery/mirror-pods.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { setPodOnlyDefaults, setPodSpecDefaults } from '../../machinery/pod-defaults.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Pod, PodCondition, PodSpec } from '../../machinery/types.ts';
 import { forbidEphemeralAtCreation } from './ephemeral-validation.ts';
 import { checkImmutable } from './field-errors.ts';
 import { podColumns } from './pod-columns.ts';
-import { setPodOnlyDefaults, setPodSpecDefaults } from './pod-spec-defaults.ts';
 import { validatePodSpec } from './pod-spec-validation.ts';
 import { validatePodUpdate } from './pod-update-validation.ts';
 

@@ -2,13 +2,13 @@
 import type { KindDefinition } from '../../machinery/kind.ts';
 import { validateLabelSelector, validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain } from '../../machinery/names.ts';
+import { setPodSpecDefaults } from '../../machinery/pod-defaults.ts';
 import { formatLabelSelector } from '../../machinery/selectors.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { LabelSelector, ReplicaSet } from '../../machinery/types.ts';
 import { ageColumn, containerImages, containerNames, integerColumn, nameColumn, wideColumn } from './columns.ts';
 import { checkImmutable, checkNotNegative, invalidValue, required } from './field-errors.ts';
 import { fromFirstWorkload, oldVersion } from './old-versions.ts';
-import { setPodSpecDefaults } from './pod-spec-defaults.ts';
 import { validatePodTemplate } from './pod-spec-validation.ts';
 import { replicasScale } from './scale.ts';
 

@@ -3,10 +3,10 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import type { ResourceQuota } from '../../machinery/kind-types.ts';
 import { validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Subdomain, isQualifiedName } from '../../machinery/names.ts';
+import { canonicalizeQuantities } from '../../machinery/pod-defaults.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
 import { checkQuantity, invalidValue, invalidWhen, required, sameJson } from './field-errors.ts';
-import { canonicalizeQuantities } from './pod-spec-defaults.ts';
 
 type Amounts = Record<string, string>;
 type Spec = NonNullable<ResourceQuota['spec']>;

@@ -3,11 +3,11 @@ import type { KindDefinition } from '../../machinery/kind.ts';
 import type { RuntimeClass } from '../../machinery/kind-types.ts';
 import { validateLabels, validateMetadata } from '../../machinery/metadata.ts';
 import { isDns1123Label, isDns1123Subdomain } from '../../machinery/names.ts';
+import { canonicalizeQuantities } from '../../machinery/pod-defaults.ts';
 import { ageColumn, column, nameColumn } from './columns.ts';
 import { checkImmutable, checkName, checkQuantity } from './field-errors.ts';
 import { oldVersion } from './old-versions.ts';
 import { validateTolerations } from './placement-validation.ts';
-import { canonicalizeQuantities } from './pod-spec-defaults.ts';
 
 export const runtimeClassKind: KindDefinition<RuntimeClass> = {
   group: 'node.k8s.io',
