@@ -11,7 +11,7 @@ import { tcp } from '@libp2p/tcp';
 import { createLibp2p } from 'libp2p';
 import { envelopeId } from './envelope.ts';
 import { TransportError } from './errors.ts';
-import { gatheredTls } from './gathered-tls.ts';
+import { nativeTls } from './native-tls.ts';
 
 /** Below libp2p's bound of 4 MiB for what a paused stream may buffer, so that a slow reader is never reset. */
 const streamWindowBytesMax = 2 * 1024 * 1024;
@@ -43,7 +43,7 @@ export async function createNode(options: NodeOptions): Promise<{ node: Node; me
         listenOpts: { noDelay: true, keepAlive: true },
       }),
     ],
-    connectionEncrypters: [gatheredTls()],
+    connectionEncrypters: [nativeTls()],
     streamMuxers: [
       yamux({ maxInboundStreams: 4096, maxOutboundStreams: 4096, streamOptions: { maxStreamWindowSize: streamWindowBytesMax } }),
     ],
