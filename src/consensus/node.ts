@@ -347,6 +347,8 @@ export class ConsensusNode implements Consensus {
       this.#guard(() => {
         core.persisted(sequence);
         for (const message of messagesAfterPersist) this.#outbox.add(message.to, { kind: 'raft', message });
+        // What others wait for does not wait for this peer's next turn.
+        this.#outbox.flush();
       }),
     );
   }
