@@ -204,7 +204,17 @@ export class Leadership {
       const entries = log.slice(progress.next, log.lastIndex, appendBytesMax);
       if (entries.length === 0 && !progress.forced && progress.sentCommit >= log.commit) return;
       const quiet = entries.length === 0 && !progress.forced && progress.state === 'replicate';
-      output.send({ type: 'append', from: id, to, term, prevIndex, prevTerm, commit: log.commit, entries, ...(quiet && { quiet }) });
+      output.send({
+        type: 'append',
+        from: id,
+        to,
+        term,
+        prevIndex,
+        prevTerm,
+        commit: log.commit,
+        entries,
+        ...(quiet && { quiet }),
+      });
       progress.sent(prevIndex + entries.length, weight(entries), log.commit);
       if (entries.length === 0) return;
     }

@@ -79,7 +79,11 @@ async function secure(
     await abortable(secured(encrypted), signal);
     const remotePeer = await verifyPeerCertificate(encrypted.getPeerCertificate().raw, expected, connection.log);
     const streamMuxer = muxers.get(encrypted.alpnProtocol || noMuxer);
-    return { remotePeer, connection: gathering(toMessageStream(connection, encrypted), encrypted), ...(streamMuxer && { streamMuxer }) };
+    return {
+      remotePeer,
+      connection: gathering(toMessageStream(connection, encrypted), encrypted),
+      ...(streamMuxer && { streamMuxer }),
+    };
   } catch (error) {
     encrypted.destroy();
     connection.abort(error instanceof Error ? error : new Error(String(error)));
