@@ -106,6 +106,7 @@ export async function launchContainer(context: LaunchContext, container: Contain
     startedAtMs: clock.wallMs(),
     stopSignal: image.config.stopSignal || 'SIGTERM',
     resources: container.resources ?? {},
+    user: spec.process.user,
   };
   state.current = run;
   await context.save();

@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import type { Pod, PodStatus } from '../../machinery/types.ts';
 import { AgentError } from '../errors.ts';
+import type { ProcessUser } from '../runtime/user.ts';
 import type { Resources } from './resize.ts';
 
 /** How a run ended. */
@@ -34,6 +35,8 @@ export interface ContainerRun {
   wantedImage: string;
   /** What ends it politely: `STOPSIGNAL` of the image or SIGTERM. */
   stopSignal: string;
+  /** As whom its first process began. */
+  user?: ProcessUser;
   pid?: number;
   /** Start time of `pid` in clock ticks since boot: tells it from a later process with the same number. */
   pidStart?: string;

@@ -10,6 +10,7 @@ import { quantityValue } from '../../machinery/quantity.ts';
 import type { Container, Pod, Volume } from '../../machinery/types.ts';
 import { AgentError } from '../errors.ts';
 import { type IdMapping, mountMapped } from '../host/user-namespaces.ts';
+import { podCgroupLimits } from '../pods/needs.ts';
 import type { PodPaths } from '../pods/record.ts';
 import { expandKnownVariables } from '../runtime/expand.ts';
 import type { FieldValues } from '../runtime/pod-fields.ts';
@@ -157,7 +158,7 @@ export class PodVolumes {
     await mkdir(dir, { recursive: true, mode: 0o755 });
     // All but configMaps may hold secrets, which must not reach the disk.
     if (!volume.configMap && !mounted.has(dir)) await this.#mountTmpfs(dir, ['mode=0755']);
-    await chmod(dir, 0o755);
+    await chmod(dir, pod.spec?.securityContext?.fsGroup === undefined ? 0o755 : 0o2755);
     await this.#write(volume, pod, files);
   }
 
@@ -172,7 +173,10 @@ export class PodVolumes {
     const fresh = await mkdir(dir, { recursive: true }).then((made) => made !== undefined);
     const { medium, sizeLimit } = volume.emptyDir!;
     if (medium === 'Memory') {
-      const limit = sizeLimit === undefined ? [] : [`size=${quantityValue(sizeLimit)}`];
+      // What lies in memory counts for the pod's memory: a larger file system would promise what is not there.
+      const ofPod = podCgroupLimits(pod.spec!, 0).memoryLimitBytes;
+      const bytes = [sizeLimit === undefined ? 0 : quantityValue(sizeLimit), ofPod ?? 0].filter((limit) => limit > 0);
+      const limit = bytes.length ? [`size=${Math.min(...bytes)}`] : [];
       if (!isMounted) await this.#mountTmpfs(dir, ['mode=0777', ...limit]);
       else if (!fresh) return;
     } else if (medium) {
@@ -210,8 +214,11 @@ async function checkHostPath(path: string, type: string): Promise<void> {
       return;
     case 'FileOrCreate':
       if (!found) {
-        await mkdir(dirname(path), { recursive: true });
-        await writeFile(path, '', { mode: 0o644, flag: 'a' });
+        // Its folder must be there already.
+        await writeFile(path, '', { mode: 0o644, flag: 'a' }).catch((error: unknown) => {
+          if (errorCode(error) !== 'ENOENT') throw error;
+          throw new AgentError('Volume', `open ${path}: no such file or directory`);
+        });
       } else if (!found.isFile()) throw wrong('file');
       return;
     case 'Directory':

@@ -26,12 +26,14 @@ interface PodContext {
   graceSeconds: number;
 }
 
+type Mount = NonNullable<Container['volumeMounts']>[number];
 type Port = NonNullable<Container['ports']>[number];
 
 const pullPolicies = ['Always', 'IfNotPresent', 'Never'];
 const messagePolicies = ['FallbackToLogsOnError', 'File'];
 const protocols = ['TCP', 'UDP', 'SCTP'];
 const propagations = ['Bidirectional', 'HostToContainer', 'None'];
+const recursiveModes = ['Disabled', 'Enabled', 'IfPossible'];
 const userIdMax = 2 ** 31 - 1;
 
 /** All containers of a pod that is created; ephemeral ones come later, by their own subresource. */
@@ -155,9 +157,23 @@ function validateMounts(container: Container, context: PodContext, path: string)
       }
       errors.push(...validateDescendingPath(mount.subPathExpr, `${at}.subPathExpr`));
     }
+    errors.push(...validateRecursiveReadOnly(mount, `${path}.recursiveReadOnly`));
     if (mount.mountPropagation) errors.push(...validatePropagation(mount.mountPropagation, container, `${at}.mountPropagation`));
     return errors;
   });
+}
+
+/** The path has no index: so it is in Kubernetes. */
+function validateRecursiveReadOnly(mount: Mount, path: string): FieldError[] {
+  const { recursiveReadOnly: mode, readOnly, mountPropagation } = mount;
+  if (mode == null || mode === 'Disabled') return [];
+  if (!recursiveModes.includes(mode)) return [unsupported(path, mode, recursiveModes)];
+  const errors: FieldError[] = [];
+  if (!readOnly) errors.push(notPermitted(path, 'may only be specified when readOnly is true'));
+  if (mountPropagation != null && mountPropagation !== 'None') {
+    errors.push(notPermitted(path, 'may only be specified when mountPropagation is None or not specified'));
+  }
+  return errors;
 }
 
 function validatePropagation(propagation: string, container: Container, path: string): FieldError[] {
