@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { whyNoUserNamespaces } from '../../src/agent/host/user-namespaces.ts';
 import { podPaths, readRecord } from '../../src/agent/pods/record.ts';
+import { UserNamespaceCheck } from '../../src/agent/pods/user-namespace.ts';
 import { parseSubordinateIds, UserRanges } from '../../src/agent/pods/user-ranges.ts';
 import type { Executor } from '../../src/agent/types.ts';
 import { configMaps, secrets } from '../../src/machinery/resources.ts';
@@ -149,6 +150,12 @@ test('a machine that cannot do it says why, and what was tried is taken down', a
     close: () => executor.close(),
   };
   assert.match((await whyNoUserNamespaces(poor, lab.dataDir)) ?? '', /(_map|mount).*(permitted|denied)/);
+  const pod = { spec: { hostUsers: false } } as Pod;
+  const refusal = await new UserNamespaceCheck(poor, lab.dataDir).refusal(pod);
+  assert.is(refusal?.reason, 'UnsupportedOption');
+  assert.match(refusal?.message ?? '', /^Pod was rejected: spec.hostUsers=false is not supported on this machine: /);
+  assert.is(await new UserNamespaceCheck(poor, lab.dataDir).refusal({ spec: {} } as Pod), undefined);
+  assert.is(await new UserNamespaceCheck(executor, lab.dataDir).refusal(pod), undefined);
   assert.equal(
     mountsOf(lab.dataDir).filter((line) => line.includes('user-namespace-')),
     [],

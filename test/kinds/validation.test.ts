@@ -68,6 +68,13 @@ const cases: Case[] = [
   ],
   ['a pod with user ids of its own', 'Pod', { spec: podSpec({ hostUsers: false }) }, []],
   [
+    'all of /proc',
+    'Pod',
+    withContainer({ securityContext: { procMount: 'Unmasked' } }),
+    ['spec.containers[0].securityContext.procMount: Invalid value: "Unmasked": `hostUsers` must be false to use `Unmasked`'],
+  ],
+  ['all of its own /proc', 'Pod', withContainer({ securityContext: { procMount: 'Unmasked' } }, { hostUsers: false }), []],
+  [
     'image volumes',
     'Pod',
     {

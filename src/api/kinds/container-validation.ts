@@ -23,6 +23,7 @@ import { validateDescendingPath } from './volume-validation.ts';
 interface PodContext {
   volumeNames: ReadonlySet<string>;
   hostNetwork: boolean;
+  hostUsers: boolean;
   graceSeconds: number;
 }
 
@@ -33,6 +34,7 @@ const pullPolicies = ['Always', 'IfNotPresent', 'Never'];
 const messagePolicies = ['FallbackToLogsOnError', 'File'];
 const protocols = ['TCP', 'UDP', 'SCTP'];
 const propagations = ['Bidirectional', 'HostToContainer', 'None'];
+const procMounts = ['Default', 'Unmasked'];
 const recursiveModes = ['Disabled', 'Enabled', 'IfPossible'];
 const userIdMax = 2 ** 31 - 1;
 
@@ -41,6 +43,7 @@ export function validateContainers(spec: PodSpec, volumeNames: ReadonlySet<strin
   const context: PodContext = {
     volumeNames,
     hostNetwork: spec.hostNetwork ?? false,
+    hostUsers: spec.hostUsers ?? true,
     graceSeconds: spec.terminationGracePeriodSeconds ?? 30,
   };
   const names = new Set<string>();
@@ -97,7 +100,7 @@ export function validateContainer(container: Container, context: PodContext, pat
     ...validateMounts(container, context, `${path}.volumeMounts`),
     ...checkOneOf(`${path}.imagePullPolicy`, container.imagePullPolicy, pullPolicies),
     ...validateResources(container.resources, `${path}.resources`),
-    ...validateSecurityContext(container.securityContext, `${path}.securityContext`),
+    ...validateSecurityContext(container.securityContext, context.hostUsers, `${path}.securityContext`),
   );
   return errors;
 }
@@ -182,9 +185,13 @@ function validatePropagation(propagation: string, container: Container, path: st
   return [notPermitted(path, 'Bidirectional mount propagation is available only to privileged containers')];
 }
 
-function validateSecurityContext(context: Container['securityContext'], path: string): FieldError[] {
+function validateSecurityContext(context: Container['securityContext'], hostUsers: boolean, path: string): FieldError[] {
   if (!context) return [];
   const errors = [...validateId(context.runAsUser, `${path}.runAsUser`), ...validateId(context.runAsGroup, `${path}.runAsGroup`)];
+  if (context.procMount != null) errors.push(...checkOneOf(`${path}.procMount`, context.procMount, procMounts));
+  if (hostUsers && context.procMount === 'Unmasked') {
+    errors.push(invalidValue(`${path}.procMount`, context.procMount, '`hostUsers` must be false to use `Unmasked`'));
+  }
   if (context.allowPrivilegeEscalation === false && context.privileged) {
     const detail = 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true';
     errors.push(invalidValue(path, context, detail));
