@@ -30,6 +30,8 @@ import { Objects } from './pods/objects.ts';
 import { PodManager } from './pods/pod-manager.ts';
 import { serviceLinks } from './pods/service-links.ts';
 import type { PodEvents, PodServices } from './pods/services.ts';
+import { UserNamespaceCheck } from './pods/user-namespace.ts';
+import { UserRanges } from './pods/user-ranges.ts';
 import { readBoundingSet } from './runtime/capabilities.ts';
 import { ContainerRuntime } from './runtime/container-runtime.ts';
 import { readHostDevices } from './runtime/host-devices.ts';
@@ -119,6 +121,8 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     objects: new Objects({ client, clock, random, logger }),
     ledger,
     hostPorts,
+    userRanges: new UserRanges(),
+    userNamespaces: new UserNamespaceCheck(executor, options.dataDir),
     nodeKnown: (signal) => abortable(keeper.known, signal),
     node: () => keeper.node,
     pressure: () => eviction.conditions,

@@ -5,6 +5,7 @@
 import type { PodSpec } from '../machinery/types.ts';
 import type { AgentError } from './errors.ts';
 import type { EvictionSettings } from './eviction/types.ts';
+import type { IdMapping } from './host/user-namespaces.ts';
 import type { GarbagePolicy } from './images/garbage.ts';
 
 export interface CommandResult {
@@ -112,6 +113,13 @@ export interface ImageExport {
   content: AsyncIterable<Buffer>;
 }
 
+export interface RootOptions {
+  /** Nothing can be written, and there is no layer to write to. */
+  readOnly?: boolean;
+  /** Owners of files as this namespace has them. */
+  mapping?: IdMapping;
+}
+
 export interface ImageStore {
   list(): Promise<Image[]>;
   /** By reference in any form users write (nginx, nginx:1.25, registry/x@sha256:…) or by id. */
@@ -146,11 +154,15 @@ export interface ImageStore {
    * Mounts a container's root (overlay of the layers and a fresh read-write layer) and returns the mount point.
    * `inUse` images are never removed. Idempotent for one container id.
    */
-  mountRoot(containerId: string, image: Image): Promise<string>;
+  mountRoot(containerId: string, image: Image, options?: RootOptions): Promise<string>;
+  /** Where `mountRoot` mounted it; undefined when it did not, or not since the machine started. */
+  mountedRoot(containerId: string): Promise<string | undefined>;
   /** The folder on disk that holds what a container has written below its root. Pure. */
   writableLayer(containerId: string): string;
   /** Unmounts and removes the read-write layer. Idempotent. */
   removeRoot(containerId: string): Promise<void>;
+  /** The same for every id that begins so. */
+  removeRootsOf(prefix: string): Promise<void>;
 }
 
 /** A port of this machine that leads to one of a pod. */

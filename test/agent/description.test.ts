@@ -45,6 +45,7 @@ test('users are found by name or number, and root is refused when it must be', (
     container: 'c',
     podLabel: 'p',
     supplementalGroups: [],
+    strictGroups: false,
     passwd: 'root:x:0:0::/:/bin/sh\nweb:x:33:44::/:/bin/sh\n',
     group: 'root:x:0:\nlog:x:5:web\nextra:x:6:\n',
   };

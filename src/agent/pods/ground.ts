@@ -13,12 +13,14 @@ import type { CgroupLimits } from '../types.ts';
 import { unmountBelow } from '../volumes/mounts.ts';
 import { PodTokens } from '../volumes/pod-tokens.ts';
 import { PodVolumes } from '../volumes/pod-volumes.ts';
+import { imageVolumeId } from './image-volumes.ts';
 import { podCgroupLimits } from './needs.ts';
 import type { PodObjects } from './objects.ts';
 import { addressOf, fieldValuesOf, type PodContext } from './pod-context.ts';
 import { containerId, pauseName } from './record.ts';
 import { ensureSandbox, namespacesOf, sandboxStands, writePodFiles } from './sandbox.ts';
 import { tearDownPod } from './teardown.ts';
+import { hasOwnUsers, mappingOf } from './user-namespace.ts';
 
 /** Processes and threads of one pod. */
 const pidsMax = 32_768;
@@ -43,7 +45,15 @@ export class PodGround {
       secret: objects.secret,
       token: (volume: string, path: string) => tokens.get(volume, path),
     };
-    this.volumes = new PodVolumes({ paths, executor, clock, sources, values: () => fieldValuesOf(context) });
+    this.volumes = new PodVolumes({
+      paths,
+      executor,
+      clock,
+      sources,
+      values: () => fieldValuesOf(context),
+      mapping: () => mappingOf(context.pod(), context.record, paths),
+      imageRoot: (volume) => services.images.mountedRoot(imageVolumeId(context.uid, volume)),
+    });
   }
 
   /** True while namespaces and network stand. */
@@ -132,13 +142,16 @@ export class PodGround {
     // On disk before the first mount: an agent that dies here leaves nothing that the next one does not know of.
     record.hadSandbox = true;
     record.ip = undefined;
+    if (hasOwnUsers(pod)) record.firstUserId = await services.userRanges.take(uid);
     await save();
-    await ensureSandbox(pod, paths, options.nodeName, executor);
+    const mapping = mappingOf(pod, record, paths);
+    const place = { paths, nodeName: options.nodeName, executor, mapping };
+    await ensureSandbox(pod, place);
     if (!pod.spec?.hostNetwork) {
       record.ip = (await network.attach(uid, paths.netns)).ip;
       await services.hostPorts.lead(uid, record.ip);
     }
-    await writePodFiles(pod, paths, options.nodeName, addressOf(this.#context));
+    await writePodFiles(pod, place, addressOf(this.#context));
     if (pod.spec?.shareProcessNamespace) await this.#startPause(pod);
     this.#ready = true;
     await save();
@@ -148,12 +161,20 @@ export class PodGround {
   async #startPause(pod: Pod): Promise<void> {
     const { services, paths, record, uid } = this.#context;
     const { runtime, executor } = services;
+    const mapping = mappingOf(pod, record, paths);
     const { pid: namespaceFile, ...namespaces } = namespacesOf(pod, paths);
     const id = containerId(uid, pauseName, 0);
     const place = { runtime, id, bundle: paths.pause, rootfs: paths.pauseRoot };
     await stopPause(place, record.pause);
     await unmountBelow(namespaceFile!, executor);
     const cgroupsPath = `${this.cgroupParent}/${id}`;
-    record.pause = await startPause({ ...place, executor, cgroupsPath, namespaceFile: namespaceFile!, namespaces });
+    record.pause = await startPause({
+      ...place,
+      executor,
+      cgroupsPath,
+      namespaceFile: namespaceFile!,
+      namespaces,
+      ...(mapping ? { firstUserId: mapping.firstId } : {}),
+    });
   }
 }

@@ -2,23 +2,27 @@
  * A pod's namespaces without a process that holds them: `unshare` makes them and binds each to a file below the pod's folder;
  * containers join by path. Also what all containers of the pod share: /dev/shm, /etc/hosts, /etc/hostname, /etc/resolv.conf.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { AgentError } from '../errors.ts';
+import { type IdMapping, makeNamespaces } from '../host/user-namespaces.ts';
 import { bindMount, type OciMount } from '../runtime/spec.ts';
 import type { Executor } from '../types.ts';
 import { mountsBelow, unmountBelow } from '../volumes/mounts.ts';
 import type { PodPaths } from './record.ts';
+import { hasOwnUsers } from './user-namespace.ts';
 
 const shmBytes = 64 * 1024 * 1024;
+const podFiles = ['hosts', 'hostname', 'resolv.conf'];
 
 export interface Namespaces {
   net?: string;
   ipc?: string;
   uts?: string;
   pid?: string;
+  user?: string;
 }
 
 /** Files of the namespaces the pod has for itself. */
@@ -28,6 +32,7 @@ export function namespacesOf(pod: Pod, paths: PodPaths): Namespaces {
     ...(spec.hostNetwork ? {} : { net: paths.netns, uts: paths.utsns }),
     ...(spec.hostIPC ? {} : { ipc: paths.ipcns }),
     ...(spec.shareProcessNamespace ? { pid: paths.pidns } : {}),
+    ...(hasOwnUsers(pod) ? { user: paths.userns } : {}),
   };
 }
 
@@ -46,22 +51,40 @@ export async function sandboxStands(pod: Pod, paths: PodPaths): Promise<boolean>
   );
 }
 
+export interface SandboxPlace {
+  paths: PodPaths;
+  nodeName: string;
+  executor: Executor;
+  /** Of a pod with user ids of its own. */
+  mapping: IdMapping | undefined;
+}
+
 /** Makes what is missing. What stands is kept only when it is complete. AgentError 'Sandbox'. */
-export async function ensureSandbox(pod: Pod, paths: PodPaths, nodeName: string, executor: Executor): Promise<void> {
+export async function ensureSandbox(pod: Pod, place: SandboxPlace): Promise<void> {
+  const { paths, nodeName, executor, mapping } = place;
   if (await sandboxStands(pod, paths)) return;
   // The shared process namespace needs a process that stays in it: it comes later, when the others stand.
-  const { pid: _pid, ...namespaces } = namespacesOf(pod, paths);
+  const { pid: _pid, user: _user, ...namespaces } = namespacesOf(pod, paths);
   try {
     await unmountBelow(dirname(paths.netns), executor);
     await unmountBelow(paths.shm, executor);
     await mkdir(dirname(paths.netns), { recursive: true, mode: 0o700 });
     await mkdir(paths.shm, { recursive: true, mode: 0o700 });
-    const flags = Object.entries(namespaces).map(([kind, file]) => `--${kind}=${file}`);
-    for (const file of Object.values(namespaces)) await writeFile(file, '');
-    if (namespaces.uts) await executor.check('unshare', [...flags, 'hostname', hostnameOf(pod, nodeName)]);
-    else if (flags.length) await executor.check('unshare', [...flags, 'true']);
+    const hostname = namespaces.uts ? hostnameOf(pod, nodeName) : undefined;
+    if (mapping) {
+      const files = { user: mapping.namespace, ...namespaces };
+      for (const file of Object.values(files)) await writeFile(file, '');
+      await makeNamespaces(executor, { files, firstId: mapping.firstId, ...(hostname === undefined ? {} : { hostname }) });
+    } else {
+      const flags = Object.entries(namespaces).map(([kind, file]) => `--${kind}=${file}`);
+      for (const file of Object.values(namespaces)) await writeFile(file, '');
+      if (hostname !== undefined) await executor.check('unshare', [...flags, 'hostname', hostname]);
+      else if (flags.length) await executor.check('unshare', [...flags, 'true']);
+    }
     if (!pod.spec?.hostIPC) {
-      await executor.check('mount', ['-t', 'tmpfs', '-o', `mode=1777,size=${shmBytes},nosuid,nodev,noexec`, 'shm', paths.shm]);
+      const owner = mapping ? `,uid=${mapping.firstId},gid=${mapping.firstId}` : '';
+      const options = `mode=1777,size=${shmBytes},nosuid,nodev,noexec${owner}`;
+      await executor.check('mount', ['-t', 'tmpfs', '-o', options, 'shm', paths.shm]);
     }
   } catch (error) {
     throw new AgentError('Sandbox', `failed to create pod sandbox: ${errorMessage(error)}`, {}, error);
@@ -69,7 +92,8 @@ export async function ensureSandbox(pod: Pod, paths: PodPaths, nodeName: string,
 }
 
 /** Writes the files; called again when the address is known. Containers see changes: the files are bound, not copied. */
-export async function writePodFiles(pod: Pod, paths: PodPaths, nodeName: string, ip: string | undefined): Promise<void> {
+export async function writePodFiles(pod: Pod, place: Omit<SandboxPlace, 'executor'>, ip: string | undefined): Promise<void> {
+  const { paths, nodeName, mapping } = place;
   await mkdir(paths.files, { recursive: true, mode: 0o755 });
   const hostname = hostnameOf(pod, nodeName);
   const hostsFile = pod.spec?.hostNetwork ? await readFile('/etc/hosts', 'utf8').catch(() => '') : '';
@@ -77,6 +101,8 @@ export async function writePodFiles(pod: Pod, paths: PodPaths, nodeName: string,
   await writeFile(join(paths.files, 'hostname'), `${hostname}\n`, { mode: 0o644 });
   const machine = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
   await writeFile(join(paths.files, 'resolv.conf'), resolvText(pod, machine), { mode: 0o644 });
+  if (!mapping) return;
+  for (const name of podFiles) await chown(join(paths.files, name), mapping.firstId, mapping.firstId);
 }
 
 /** Pure. */
@@ -135,6 +161,6 @@ export function podMounts(pod: Pod, paths: PodPaths, taken: ReadonlySet<string>,
   if (!taken.has('/dev/shm')) {
     mounts.push(bindMount(pod.spec?.hostIPC ? '/dev/shm' : paths.shm, '/dev/shm', { readOnly: false }));
   }
-  for (const name of ['hosts', 'hostname', 'resolv.conf']) if (!taken.has(`/etc/${name}`)) mounts.push(file(name));
+  for (const name of podFiles) if (!taken.has(`/etc/${name}`)) mounts.push(file(name));
   return mounts;
 }

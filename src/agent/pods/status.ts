@@ -6,6 +6,7 @@
 
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from '../../machinery/types.ts';
+import type { ProcessUser } from '../runtime/user.ts';
 import { isSidecar, restartPolicyOf, type Waiting } from './plan.ts';
 import { ephemeralOf } from './pod-context.ts';
 import type { ContainerRecord, ContainerRun, PodRecord } from './record.ts';
@@ -123,11 +124,28 @@ function containerStatus(container: Container, input: StatusInput, init: boolean
     restartCount: run?.attempt ?? 0,
     image: newest?.image ?? container.image ?? '',
     imageID: newest?.imageId ?? '',
-    ...(newest ? { containerID: `kontiki://${newest.id}` } : {}),
+    ...(newest ? { containerID: `kontiki://${newest.id}`, ...mountsShown(container) } : {}),
     started: init && !isSidecar(container) ? running : running && input.started(name),
     ...(container.resources?.requests ? { allocatedResources: container.resources.requests } : {}),
     resources: (running ? run.resources : undefined) ?? container.resources ?? {},
+    ...(newest?.user ? { user: { linux: userShown(newest.user) } } : {}),
   };
+}
+
+function mountsShown({ volumeMounts = [] }: Container): Pick<ContainerStatus, 'volumeMounts'> {
+  if (volumeMounts.length === 0) return {};
+  return {
+    volumeMounts: volumeMounts.map(({ name, mountPath, readOnly, recursiveReadOnly = 'Disabled' }) => ({
+      name,
+      mountPath,
+      // What was asked for if it can be done is done: every machine of ours can.
+      ...(readOnly ? { readOnly, recursiveReadOnly: recursiveReadOnly === 'Disabled' ? 'Disabled' : 'Enabled' } : {}),
+    })),
+  };
+}
+
+function userShown({ uid, gid, additionalGids }: ProcessUser) {
+  return { uid, gid, supplementalGroups: additionalGids };
 }
 
 /** It serves nobody, so it is never ready. */

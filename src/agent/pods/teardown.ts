@@ -5,6 +5,7 @@ import type { Pod } from '../../machinery/types.ts';
 import { stopPause } from '../runtime/pause.ts';
 import { removeTree } from '../volumes/mounts.ts';
 import { releaseRun } from './container-launch.ts';
+import { imageVolumeId, imageVolumePrefix, imageVolumesOf } from './image-volumes.ts';
 import { containersOf } from './pod-context.ts';
 import { containerId, type PodPaths, type PodRecord, pauseName, podPaths } from './record.ts';
 import type { PodServices } from './services.ts';
@@ -20,13 +21,14 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
     const next = state?.current ? state.current.attempt + 1 : 0;
     await images.removeRoot(containerId(uid, name, next));
   }
+  for (const { name } of imageVolumesOf(pod)) await images.removeRoot(imageVolumeId(uid, name));
   if (pod.spec?.shareProcessNamespace) {
     const id = containerId(uid, pauseName, 0);
     await stopPause({ runtime: services.runtime, id, bundle: paths.pause, rootfs: paths.pauseRoot }, record.pause);
   }
   if (record.hadSandbox && !pod.spec?.hostNetwork) await network.detach(uid);
   await removeTree(dirname(paths.netns), executor);
-  for (const dir of [paths.shm, paths.volumes, paths.subPaths]) await removeTree(dir, executor);
+  for (const dir of [paths.shm, paths.mapped, paths.volumes, paths.subPaths]) await removeTree(dir, executor);
   await rm(paths.files, { recursive: true, force: true });
   await cgroups.removePod(uid);
 }
@@ -43,6 +45,7 @@ export async function removeLeftover(services: PodServices, podUid: string): Pro
     await runtime.delete(id);
     await images.removeRoot(id);
   }
+  await images.removeRootsOf(imageVolumePrefix(podUid));
   await removeTree(dir, executor);
   await cgroups.removePod(podUid);
 }

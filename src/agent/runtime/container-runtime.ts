@@ -30,6 +30,9 @@ export interface CreateOptions {
   stdinOnce: boolean;
 }
 
+/** Empty on the machine itself. */
+const openRoot = '/run/kontiki-root';
+
 /** How the monitor saw the end. */
 export interface MonitorExit {
   code: number;
@@ -57,6 +60,28 @@ export class ContainerRuntime {
     const found = await this.#options.executor.check('sh', ['-c', 'command -v "$1"', 'sh', this.#options.runtime]);
     this.#binary = found.trim();
     if (this.#options.runtime === 'crun') await this.#wrapForHybridCgroups(this.#binary);
+    await this.#wrapForOwnUsers(this.#binary!);
+  }
+
+  /**
+   * What creates containers: the command, its environment, and what `config.json` must call the root. With user ids of its own
+   * (`ownUsers`) the container has no right to walk to a root below our data folder: the command shows it in a place all may see.
+   */
+  async forRoot(root: string, ownUsers: boolean): Promise<{ command: string; env: Record<string, string>; rootPath: string }> {
+    if (!ownUsers) return { command: this.#binary!, env: inheritedEnv(), rootPath: root };
+    await mkdir(openRoot, { recursive: true, mode: 0o755 });
+    return { command: this.#ownUsersCommand, env: { ...inheritedEnv(), KONTIKI_ROOT: root }, rootPath: openRoot };
+  }
+
+  get #ownUsersCommand(): string {
+    return join(this.#options.dataDir, 'runtime-own-users');
+  }
+
+  /** In a mount namespace of the command's own: nobody else sees what is mounted there. */
+  async #wrapForOwnUsers(binary: string): Promise<void> {
+    const inside = `mount --rbind "$KONTIKI_ROOT" ${openRoot} && exec "$0" "$@"`;
+    const script = `#!/bin/sh\nexec unshare --mount --propagation slave sh -c '${inside}' ${binary} "$@"\n`;
+    await writeFile(this.#ownUsersCommand, script, { mode: 0o700 });
   }
 
   /** Arguments that put `command` of the runtime on our state folder, for commands that callers spawn themselves. */
@@ -73,9 +98,11 @@ export class ContainerRuntime {
     const { executor, cgroups } = this.#options;
     await mkdir(bundle, { recursive: true, mode: 0o700 });
     await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
-    await writeFile(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
-    const { line } = await executor.detach('conmon', this.#monitorArgs(options), {
-      env: { ...inheritedEnv(), _OCI_SYNCPIPE: '3' },
+    const { command, env, rootPath } = await this.forRoot(spec.root.path, 'uidMappings' in spec.linux);
+    const described = { ...spec, root: { ...spec.root, path: rootPath } };
+    await writeFile(join(bundle, 'config.json'), JSON.stringify(described), { mode: 0o600 });
+    const { line } = await executor.detach('conmon', this.#monitorArgs(options, command), {
+      env: { ...env, _OCI_SYNCPIPE: '3' },
       cwd: bundle,
       syncPipe: true,
     });
@@ -149,7 +176,7 @@ export class ContainerRuntime {
     this.#binary = wrapper;
   }
 
-  #monitorArgs({ id, bundle, logFile, spec, stdin, stdinOnce }: CreateOptions): string[] {
+  #monitorArgs({ id, bundle, logFile, spec, stdin, stdinOnce }: CreateOptions, command: string): string[] {
     return [
       '--api-version',
       '1',
@@ -160,7 +187,7 @@ export class ContainerRuntime {
       '-n',
       id,
       '-r',
-      this.#binary!,
+      command,
       '--runtime-arg',
       '--root',
       '--runtime-arg',
