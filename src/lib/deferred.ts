@@ -9,10 +9,14 @@ export function deferred<T>(): Deferred<T> {
   return Promise.withResolvers<T>();
 }
 
-/** `promise`, or a rejection with the signal's reason when it is aborted first. */
+/** `promise`, or a rejection with the signal's reason when it is aborted first. How `promise` ends then is of no interest. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
-  if (signal.aborted) return Promise.reject(signal.reason);
+  if (signal.aborted) {
+    // It may well be rejected by the same signal: with nobody listening that would end the process.
+    promise.catch(() => undefined);
+    return Promise.reject(signal.reason);
+  }
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);
     signal.addEventListener('abort', onAbort, { once: true });

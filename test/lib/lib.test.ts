@@ -84,6 +84,21 @@ test('abortable stops waiting, whatever the promise does', async () => {
   assert.is(await abortable(Promise.resolve(5), new AbortController().signal), 5);
 });
 
+test('abortable under a signal that is aborted already leaves no rejection unhandled', async () => {
+  const unhandled: unknown[] = [];
+  const note = (error: unknown) => unhandled.push(error);
+  process.on('unhandledRejection', note);
+  try {
+    const late = abortable(Promise.reject(new Error('by the same signal')), AbortSignal.abort(new Error('enough')));
+    assert.is(await late.catch((error: Error) => error.message), 'enough');
+    // Rejections are reported once the queue of promises is empty.
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(unhandled, []);
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+});
+
 test('a repeating task goes on after an error and never overlaps with itself', async () => {
   const clock = new ManualClock();
   const errors: unknown[] = [];
