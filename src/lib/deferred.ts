@@ -9,11 +9,11 @@ export function deferred<T>(): Deferred<T> {
   return Promise.withResolvers<T>();
 }
 
-/** `promise`, or a rejection with the signal's reason when it is aborted first. How `promise` ends then is of no interest. */
+/** `promise`, or a rejection with the signal's reason when it is aborted first. */
 export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) return promise;
   if (signal.aborted) {
-    // It may well be rejected by the same signal: with nobody listening that would end the process.
+    // Nobody hears of its end any more; were it a rejection without a listener, it would end the process.
     promise.catch(() => undefined);
     return Promise.reject(signal.reason);
   }
