@@ -22,20 +22,19 @@ ${fence}\napiVersion: v1\nkind: Pod\nmetadata:\n  name: three\napiVersion: v1\nk
   );
 });
 
-(existsSync(folder) ? test : test.skip)(
-  'every pod, Deployment and ReplicaSet of the tutorials has a row, and every row its manifest',
-  () => {
-    const covered = new Set(cases.flatMap((one) => one.of));
-    const there = new Set<string>();
-    for (const file of readdirSync(folder)) {
-      const text = readFileSync(`${folder}/${file}`, 'utf8');
-      const found = manifestsIn(text).filter(({ kind }) => kinds.test(kind));
-      // None is overlooked by what divides the text.
-      assert.is(found.filter(({ kind }) => kind === 'Pod').length, text.match(/^ *kind: Pod$/gm)?.length ?? 0, file);
-      for (const { kind, name } of found) there.add(`${file.slice(0, 3)} ${kind} ${name}`);
-    }
-    assert.equal([...covered].sort(), [...there].sort());
-  },
-);
+const whenThere = existsSync(folder) ? test : () => undefined;
+
+whenThere('every pod, Deployment and ReplicaSet of the tutorials has a row, and every row its manifest', () => {
+  const covered = new Set(cases.flatMap((one) => one.of));
+  const there = new Set<string>();
+  for (const file of readdirSync(folder)) {
+    const text = readFileSync(`${folder}/${file}`, 'utf8');
+    const found = manifestsIn(text).filter(({ kind }) => kinds.test(kind));
+    // None is overlooked by what divides the text.
+    assert.is(found.filter(({ kind }) => kind === 'Pod').length, text.match(/^ *kind: Pod$/gm)?.length ?? 0, file);
+    for (const { kind, name } of found) there.add(`${file.slice(0, 3)} ${kind} ${name}`);
+  }
+  assert.equal([...covered].sort(), [...there].sort());
+});
 
 test.run();
