@@ -109,9 +109,9 @@ export async function writePodFiles(pod: Pod, place: Omit<SandboxPlace, 'executo
 export function hostsText(pod: Pod, hostname: string, ip: string | undefined, machineHosts: string): string {
   const spec = pod.spec!;
   const lines = spec.hostNetwork
-    ? [machineHosts.trimEnd()]
+    ? ['# Kubernetes-managed hosts file (host network).', machineHosts.trimEnd()]
     : [
-        '# Made by Kontiki.',
+        '# Kubernetes-managed hosts file.',
         '127.0.0.1\tlocalhost',
         '::1\tlocalhost ip6-localhost ip6-loopback',
         'fe00::0\tip6-localnet',
@@ -120,6 +120,7 @@ export function hostsText(pod: Pod, hostname: string, ip: string | undefined, ma
         'fe00::2\tip6-allrouters',
         ...(ip ? [`${ip}\t${hostname}`] : []),
       ];
+  if (spec.hostAliases?.length) lines.push('', '# Entries added by HostAliases.');
   for (const alias of spec.hostAliases ?? []) lines.push(`${alias.ip}\t${(alias.hostnames ?? []).join('\t')}`);
   return `${lines.join('\n')}\n`;
 }

@@ -38,6 +38,9 @@ export function timestamp(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
+/** Kubelets list containers by name, whatever their order in the pod. */
+const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+
 export function computePodStatus(input: StatusInput): PodStatus {
   const { pod, record } = input;
   const spec = pod.spec!;
@@ -61,7 +64,7 @@ export function computePodStatus(input: StatusInput): PodStatus {
     hostIPs: [{ ip: input.hostIp }],
     startTime: record.startTime,
     qosClass: previous.qosClass ?? qosClassOf(spec),
-    ...(containerStatuses.length ? { containerStatuses } : {}),
+    ...(containerStatuses.length ? { containerStatuses: containerStatuses.toSorted(byName) } : {}),
   };
   if (initContainerStatuses.length) status.initContainerStatuses = initContainerStatuses;
   if (ephemeralContainerStatuses.length) status.ephemeralContainerStatuses = ephemeralContainerStatuses;

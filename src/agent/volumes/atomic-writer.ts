@@ -31,7 +31,8 @@ const dataLink = '..data';
 export async function writeVolume({ dir, files, group, nowMs }: WriteVolumeOptions): Promise<boolean> {
   const current = await currentFolder(dir);
   if (current && (await holds(join(dir, current), files))) return false;
-  const folder = `..${new Date(nowMs).toISOString().replace(/[-:T]/g, '_').replace('Z', '')}.${process.hrtime.bigint()}`;
+  const second = new Date(nowMs).toISOString().slice(0, 19).replace(/[-:T]/g, '_');
+  const folder = `..${second}.${process.hrtime.bigint()}`;
   const target = join(dir, folder);
   await mkdir(target, { mode: 0o755 });
   await chmod(target, 0o755);
