@@ -5,6 +5,7 @@
 import type { PodSpec } from '../machinery/types.ts';
 import type { AgentError } from './errors.ts';
 import type { EvictionSettings } from './eviction/types.ts';
+import type { CgroupUsage } from './host/cgroup-usage.ts';
 import type { GarbagePolicy } from './images/garbage.ts';
 
 export interface CommandResult {
@@ -203,8 +204,11 @@ export interface Cgroups {
     limits: CgroupLimits,
   ): Promise<string>;
   removePod(podUid: string): Promise<void>;
-  /** Usage of the whole pod. Working set = usage − inactive_file. */
-  podUsage(podUid: string): Promise<{ cpuNanos: number; memoryWorkingSetBytes: number } | undefined>;
+  /** Usage of the whole pod; undefined: it has no cgroup. */
+  podUsage(podUid: string): Promise<CgroupUsage | undefined>;
+  containerUsage(podUid: string, containerId: string): Promise<CgroupUsage | undefined>;
+  /** Of all pods together, or of their monitors. */
+  groupUsage(group: 'pods' | 'monitor'): Promise<CgroupUsage | undefined>;
   /** Working set of one container of a pod, bytes. */
   containerMemory(podUid: string, containerId: string): Promise<number | undefined>;
   /** Processes and threads of the whole pod. */

@@ -85,7 +85,7 @@ test('usage counts what ran in the pod; a pod that is not there has none', async
     assert.is(code, 0);
     assert.ok(((await cgroups.podUsage('u1'))?.cpuNanos ?? 0) > 0);
   }
-  assert.type((await cgroups.podUsage('u1'))?.memoryWorkingSetBytes, 'number');
+  assert.type((await cgroups.podUsage('u1'))?.memory.workingSetBytes, 'number');
   assert.is(await cgroups.podUsage('nobody'), undefined);
 });
 

@@ -22,6 +22,7 @@ import {
   parseHierarchies,
   removeCgroup,
 } from './cgroup-hierarchies.ts';
+import { type CgroupUsage, field, readUsage, usageFiles } from './cgroup-usage.ts';
 
 export interface CgroupsOptions {
   /** For example `kontiki` or `kontiki-lab/peer-1`; below each hierarchy's mount point. */
@@ -110,18 +111,16 @@ class CgroupTree implements Cgroups {
     }
   }
 
-  async podUsage(podUid: string): Promise<{ cpuNanos: number; memoryWorkingSetBytes: number } | undefined> {
-    for (const name of classes) {
-      const path = `${this.#root}/pods/${name}/pod${podUid}`;
-      const [cpu, memoryWorkingSetBytes] = await Promise.all([
-        this.version === 1 ? this.#read('cpuacct', path, 'cpuacct.usage') : this.#read('cpu', path, 'cpu.stat'),
-        this.#workingSet(path),
-      ]);
-      if (cpu === undefined || memoryWorkingSetBytes === undefined) continue;
-      const cpuNanos = this.version === 1 ? Number(cpu) : field(cpu, 'usage_usec') * 1_000;
-      return { cpuNanos, memoryWorkingSetBytes };
-    }
-    return undefined;
+  async podUsage(podUid: string): Promise<CgroupUsage | undefined> {
+    return this.#usageBelow(`pod${podUid}`);
+  }
+
+  async containerUsage(podUid: string, containerId: string): Promise<CgroupUsage | undefined> {
+    return this.#usageBelow(`pod${podUid}/${containerId}`);
+  }
+
+  async groupUsage(group: 'pods' | 'monitor'): Promise<CgroupUsage | undefined> {
+    return this.#usage(`${this.#root}/${group}`);
   }
 
   async containerMemory(podUid: string, containerId: string): Promise<number | undefined> {
@@ -140,6 +139,20 @@ class CgroupTree implements Cgroups {
     return undefined;
   }
 
+  async #usageBelow(path: string): Promise<CgroupUsage | undefined> {
+    for (const name of classes) {
+      const usage = await this.#usage(`${this.#root}/pods/${name}/${path}`);
+      if (usage) return usage;
+    }
+    return undefined;
+  }
+
+  async #usage(path: string): Promise<CgroupUsage | undefined> {
+    const read = async ({ controller, file }: { controller: string; file: string }) =>
+      [file, await this.#read(controller, path, file)] as const;
+    return readUsage(this.version, Object.fromEntries(await Promise.all(usageFiles[this.version].map(read))));
+  }
+
   async #workingSet(path: string): Promise<number | undefined> {
     const old = this.version === 1;
     const [memory, stat] = await Promise.all([
@@ -147,7 +160,7 @@ class CgroupTree implements Cgroups {
       this.#read('memory', path, 'memory.stat'),
     ]);
     if (memory === undefined || stat === undefined) return undefined;
-    return Math.max(0, Number(memory) - field(stat, old ? 'total_inactive_file' : 'inactive_file'));
+    return Math.max(0, Number(memory) - (field(stat, old ? 'total_inactive_file' : 'inactive_file') ?? 0));
   }
 
   async list(): Promise<string[]> {
@@ -224,10 +237,4 @@ class CgroupTree implements Cgroups {
     if (!hierarchy) return undefined;
     return readFile(join(hierarchy.mountpoint, path, file), 'utf8').catch(ignoring('ENOENT', 'ENODEV'));
   }
-}
-
-/** The number after `name ` in a flat-keyed file. */
-function field(text: string, name: string): number {
-  const match = new RegExp(`^${name} (\\d+)$`, 'm').exec(text);
-  return match ? Number(match[1]) : 0;
 }
