@@ -85,6 +85,7 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
       await network.sweep(manager.podUids());
       await hostPorts.start();
     },
+    handlers: () => runtime.handlers,
     pressure: () => eviction.conditions,
     runtimeVersion,
     kubeletVersion,

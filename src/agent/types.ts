@@ -186,6 +186,10 @@ export interface PodNetwork {
   stop(): Promise<void>;
 }
 
+/** The OCI runtimes that the agent can drive: what a RuntimeClass's handler may be here. */
+export const runtimeNames = ['runc', 'crun'] as const;
+export type RuntimeName = (typeof runtimeNames)[number];
+
 /** Cgroup limits of a pod or container, from requests and limits. */
 export interface CgroupLimits {
   cpuShares: number;
@@ -240,7 +244,8 @@ export interface AgentOptions {
   leaseSocket?: string;
   /** Name of this node's cgroup below each controller's root, for example `kontiki` or `kontiki-lab/peer-1`. */
   cgroupRoot: string;
-  runtime: 'runc' | 'crun';
+  /** For pods whose RuntimeClass names no other. */
+  runtime: RuntimeName;
   insecureRegistries: string[];
   /** When images that nobody needs are removed; left out: never. */
   imageGarbage?: GarbagePolicy;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { parse } from 'yaml';
 import schema from '../../cluster-config/schema.json' with { type: 'json' };
+import type { RuntimeName } from '../agent/types.ts';
 import { errorMessage } from '../lib/errors.ts';
 import type { LogLevel } from '../lib/logger.ts';
 import { NodeError } from './errors.ts';
@@ -17,7 +18,7 @@ export interface NodeConfig {
   api: { address: string; port: number; extraNames: string[] };
   cluster: { podCidr: string; serviceCidr: string; nodePorts: { from: number; to: number } };
   agent: {
-    runtime: 'runc' | 'crun';
+    runtime: RuntimeName;
     cgroupRoot: string;
     insecureRegistries: string[];
     systemReserved: { cpu: string; memory: string };

@@ -107,7 +107,8 @@ export async function launchContainer(context: LaunchContext, container: Contain
   try {
     const { stdin = false, stdinOnce = false } = container;
     const logFile = context.paths.log(container.name, attempt);
-    const identity = await runtime.create({ id, bundle, logFile, spec, stdin, stdinOnce });
+    const handler = record.runtimeHandler;
+    const identity = await runtime.create({ id, handler, bundle, logFile, spec, stdin, stdinOnce });
     events.record(pod, 'Normal', 'Created', `Created container: ${container.name}`, fieldPath);
     await runtime.start(id);
     run.pid = identity.pid;

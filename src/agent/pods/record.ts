@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import type { Pod, PodStatus } from '../../machinery/types.ts';
 import { AgentError } from '../errors.ts';
+import type { RuntimeName } from '../types.ts';
 import type { Resources } from './resize.ts';
 
 /** How a run ended. */
@@ -67,6 +68,8 @@ export interface PodRecord {
   failed?: { reason: string; message: string; graceSeconds?: number; disruption?: true };
   /** True from the first sandbox on. */
   hadSandbox: boolean;
+  /** Which runtime makes its containers; left out: the configured one. */
+  runtimeHandler?: RuntimeName;
   /** The process that holds the shared process namespace. */
   pause?: { pid: number; start: string };
   ip?: string;

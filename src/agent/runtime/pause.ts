@@ -8,17 +8,19 @@ import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import { AgentError } from '../errors.ts';
-import type { Executor } from '../types.ts';
+import type { Executor, RuntimeName } from '../types.ts';
 import type { ContainerRuntime } from './container-runtime.ts';
 import { type ProcessIdentity, processStart, signalProcess } from './process-identity.ts';
 
 export interface PauseOptions {
   runtime: ContainerRuntime;
+  /** Left out: the configured runtime. */
+  handler?: RuntimeName | undefined;
   executor: Executor;
   id: string;
   /** Folder of its own, made here. */
   bundle: string;
-  /** The program's root, made here; empty but for the program. */
+  /** The program's root, made here; empty but for the program and what it mounts. */
   rootfs: string;
   cgroupsPath: string;
   /** A file to which the new namespace is bound. */
@@ -81,7 +83,7 @@ function elfHeader(fileBytes: number): Buffer {
 
 /** Starts it and binds its namespace to the file. AgentError 'Sandbox'; then nothing is left running. */
 export async function startPause(options: PauseOptions): Promise<ProcessIdentity> {
-  const { runtime, executor, id, bundle, rootfs, namespaceFile } = options;
+  const { runtime, handler, executor, id, bundle, rootfs, namespaceFile } = options;
   await mkdir(rootfs, { recursive: true, mode: 0o755 });
   await mkdir(bundle, { recursive: true, mode: 0o700 });
   const program = join(rootfs, 'pause');
@@ -92,7 +94,7 @@ export async function startPause(options: PauseOptions): Promise<ProcessIdentity
   const errors = join(bundle, 'stderr');
   // What stays must not hold the executor's pipes.
   const quiet = 'exec "$@" < /dev/null > /dev/null 2> "$0"';
-  const { command, args } = runtime.commandLine('run', '--detach', '--bundle', bundle, '--pid-file', pidFile, id);
+  const { command, args } = runtime.commandLine(handler, 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, id);
   const ended = await executor.run('sh', ['-c', quiet, errors, command, ...args]);
   try {
     if (ended.exitCode !== 0) throw new Error((await readFile(errors, 'utf8')).trim());
@@ -133,7 +135,11 @@ function describePause({ cgroupsPath, namespaces, rootfs }: PauseOptions): objec
       noNewPrivileges: true,
     },
     root: { path: rootfs, readonly: true },
-    mounts: [{ destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] }],
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+      // crun makes its device files there, or fails.
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'noexec', 'mode=755', 'size=64k'] },
+    ],
     linux: {
       namespaces: [
         { type: 'mount' },
