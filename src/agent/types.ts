@@ -7,6 +7,7 @@ import type { AgentError } from './errors.ts';
 import type { EvictionSettings } from './eviction/types.ts';
 import type { CgroupUsage } from './host/cgroup-usage.ts';
 import type { GarbagePolicy } from './images/garbage.ts';
+import type { LxcfsSettings } from './runtime/lxcfs.ts';
 
 export interface CommandResult {
   exitCode: number;
@@ -258,6 +259,8 @@ export interface AgentOptions {
   eviction?: EvictionSettings;
   /** How long pods that need the lease run on when it is lost; left out: not at all. */
   stopAfterLeaseLossMs?: number;
+  /** Containers see their own limits in files of /proc; left out: the machine's. */
+  lxcfs?: LxcfsSettings;
   /** Folder of static pods; left out: none. */
   staticPodPath?: string;
   labels: Record<string, string>;

@@ -10,6 +10,7 @@ import { isAgentError } from '../errors.ts';
 import { containerCapabilities } from '../runtime/capabilities.ts';
 import { containerCommand } from '../runtime/command.ts';
 import { containerEnvironment } from '../runtime/env.ts';
+import { lxcfsMounts } from '../runtime/lxcfs.ts';
 import type { FieldValues } from '../runtime/pod-fields.ts';
 import { readInRoot } from '../runtime/root-path.ts';
 import { bindMount, buildSpec, type OciSpec } from '../runtime/spec.ts';
@@ -217,6 +218,7 @@ async function describe(
     user,
     namespaces: { ...namespacesOf(pod, paths), ...targetNamespace(context, container) },
     mounts: [
+      ...(options.lxcfs ? await lxcfsMounts(options.lxcfs, taken) : []),
       ...podMounts(pod, paths, taken, security.readOnlyRootFilesystem === true),
       ...own,
       ...(terminationPath ? [bindMount(terminationLog, terminationPath, { readOnly: false })] : []),
