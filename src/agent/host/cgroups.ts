@@ -42,6 +42,11 @@ export function cpuWeight(shares: number): number {
   return 1 + Math.floor(((clampShares(shares) - sharesMin) * 9_999) / (sharesMax - sharesMin));
 }
 
+/** Shares that have this weight: of the many those in the middle, so that the errors of many pods make up for each other. */
+export function sharesOf(weight: number): number {
+  return weight <= 1 ? sharesMin : sharesMin + Math.round(((weight - 0.5) * (sharesMax - sharesMin)) / 9_999);
+}
+
 function clampShares(shares: number): number {
   return Math.min(sharesMax, Math.max(sharesMin, Math.round(shares)));
 }
@@ -72,7 +77,7 @@ class CgroupTree implements Cgroups {
   }
 
   async start(): Promise<void> {
-    await this.#make(`${this.#root}/monitor`);
+    await this.#make(`${this.#root}/monitor`, { leaf: true });
     for (const name of classes) await this.#make(`${this.#root}/pods/${name}`);
     const machineShares = availableParallelism() * 1024;
     await this.#setShares(this.#root, machineShares);
@@ -186,8 +191,8 @@ class CgroupTree implements Cgroups {
     for (const pods of this.#shares.values()) pods.clear();
   }
 
-  async #make(path: string): Promise<void> {
-    await Promise.all(this.#hierarchies.used.map((hierarchy) => makeCgroup(this.version, hierarchy, path)));
+  async #make(path: string, { leaf } = { leaf: false }): Promise<void> {
+    await Promise.all(this.#hierarchies.used.map((hierarchy) => makeCgroup(this.version, hierarchy, path, leaf)));
   }
 
   async #podFolders(className: string): Promise<string[]> {
@@ -214,8 +219,7 @@ class CgroupTree implements Cgroups {
   async #readShares(className: string, pod: string): Promise<number> {
     const path = `${this.#root}/pods/${className}/${pod}`;
     if (this.version === 1) return Number((await this.#read('cpu', path, 'cpu.shares')) ?? sharesMin);
-    const weight = Number((await this.#read('cpu', path, 'cpu.weight')) ?? 1);
-    return sharesMin + Math.ceil(((weight - 1) * (sharesMax - sharesMin)) / 9_999);
+    return sharesOf(Number((await this.#read('cpu', path, 'cpu.weight')) ?? 1));
   }
 
   /** v1: the hierarchy with the controller; v2: the only one. */
