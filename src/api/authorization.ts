@@ -66,6 +66,7 @@ const nodeRules: Rule[] = [
   { group: '', resources: ['nodes', 'pods', 'services', 'endpoints', 'namespaces'], verbs: reading },
   { group: '', resources: ['configmaps', 'secrets'], verbs: reading, ofItsPods: true },
   { group: 'discovery.k8s.io', resources: ['endpointslices'], verbs: reading },
+  { group: 'node.k8s.io', resources: ['runtimeclasses'], verbs: reading },
   { group: '', resources: ['nodes', 'nodes/status'], verbs: ['create', 'update', 'patch'], ownName: true },
   { group: '', resources: ['pods/status'], verbs: ['update', 'patch'] },
   // Of pods only the mirrors of its static ones: see node-restriction.ts.

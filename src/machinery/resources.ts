@@ -40,6 +40,7 @@ export const certificateSigningRequests = resource<k.CertificateSigningRequest>(
   false,
 );
 export const persistentVolumes = resource<k.PersistentVolume>('', 'PersistentVolume', 'persistentvolumes', false);
+export const runtimeClasses = resource<k.RuntimeClass>('node.k8s.io', 'RuntimeClass', 'runtimeclasses', false);
 export const priorityClasses = resource<k.PriorityClass>('scheduling.k8s.io', 'PriorityClass', 'priorityclasses', false);
 
 const rbacGroup = 'rbac.authorization.k8s.io';

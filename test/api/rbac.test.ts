@@ -14,6 +14,7 @@ import {
   pods,
   roleBindings,
   roles,
+  runtimeClasses,
   secrets,
 } from '../../src/machinery/resources.ts';
 import type { PolicyRule } from '../../src/machinery/types.ts';
@@ -296,6 +297,7 @@ test('who is nobody sees health, and agents keep what their table says', async (
   assert.not(sees(alice, '/metrics'));
   const agent = clientOf({ name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] });
   assert.ok((await agent.list(pods)).items);
+  assert.ok((await agent.list(runtimeClasses)).items, 'pods name them');
   assert.is((await failureOf(agent.list(roles))).code, 403);
 });
 

@@ -10,6 +10,7 @@ import { isAgentError } from '../errors.ts';
 import { containerCapabilities } from '../runtime/capabilities.ts';
 import { containerCommand } from '../runtime/command.ts';
 import { containerEnvironment } from '../runtime/env.ts';
+import { lxcfsMounts } from '../runtime/lxcfs.ts';
 import type { FieldValues } from '../runtime/pod-fields.ts';
 import { readInRoot } from '../runtime/root-path.ts';
 import { bindMount, buildSpec, type OciMount, type OciSpec } from '../runtime/spec.ts';
@@ -113,7 +114,8 @@ export async function launchContainer(context: LaunchContext, container: Contain
   try {
     const { stdin = false, stdinOnce = false } = container;
     const logFile = context.paths.log(container.name, attempt);
-    const identity = await runtime.create({ id, bundle, logFile, spec, stdin, stdinOnce });
+    const handler = record.runtimeHandler;
+    const identity = await runtime.create({ id, handler, bundle, logFile, spec, stdin, stdinOnce });
     events.record(pod, 'Normal', 'Created', `Created container: ${container.name}`, fieldPath);
     await runtime.start(id);
     run.pid = identity.pid;
@@ -210,6 +212,7 @@ async function describe(
   const taken = new Set(own.map(({ destination }) => destination));
   const terminationPath = container.terminationMessagePath ?? defaultTerminationPath;
   const mounts = [
+    ...(options.lxcfs ? await lxcfsMounts(options.lxcfs, taken) : []),
     ...podMounts(pod, paths, taken, security.readOnlyRootFilesystem === true),
     ...own,
     ...(terminationPath ? [bindMount(terminationLog, terminationPath, { readOnly: false })] : []),

@@ -18,6 +18,7 @@ import { podCgroupLimits } from './needs.ts';
 import type { PodObjects } from './objects.ts';
 import { addressOf, fieldValuesOf, type PodContext } from './pod-context.ts';
 import { containerId, pauseName } from './record.ts';
+import { runtimeHandler } from './runtime-handler.ts';
 import { ensureSandbox, namespacesOf, sandboxStands, writePodFiles } from './sandbox.ts';
 import { tearDownPod } from './teardown.ts';
 import { hasOwnUsers, mappingOf } from './user-namespace.ts';
@@ -83,7 +84,7 @@ export class PodGround {
       if (!pod.spec?.hostNetwork) await services.networkReady(signal);
       signal.throwIfAborted();
       await this.look();
-      if (!this.#ready) await this.#makeSandbox(pod);
+      if (!this.#ready) await this.#makeSandbox(pod, signal);
     } catch (error) {
       signal.throwIfAborted();
       const message = `Failed to create pod sandbox: ${errorMessage(error)}`;
@@ -133,12 +134,13 @@ export class PodGround {
     this.#cgroupParent = undefined;
   }
 
-  async #makeSandbox(pod: Pod): Promise<void> {
+  async #makeSandbox(pod: Pod, signal: AbortSignal): Promise<void> {
     const { services, paths, record, uid, save, publish } = this.#context;
     const { options, executor, network } = services;
     if (record.ip !== undefined) {
       services.events.record(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
     }
+    record.runtimeHandler = await runtimeHandler(pod, services, signal);
     // On disk before the first mount: an agent that dies here leaves nothing that the next one does not know of.
     record.hadSandbox = true;
     record.ip = undefined;
@@ -170,6 +172,7 @@ export class PodGround {
     const cgroupsPath = `${this.cgroupParent}/${id}`;
     record.pause = await startPause({
       ...place,
+      handler: record.runtimeHandler,
       executor,
       cgroupsPath,
       namespaceFile: namespaceFile!,

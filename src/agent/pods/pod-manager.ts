@@ -95,6 +95,11 @@ export class PodManager {
     return [...this.#workers.values()].filter(({ record }) => !record.ended).map(imageUserOf);
   }
 
+  /** In the order in which they came. */
+  all(): PodWorker[] {
+    return [...this.#workers.values()];
+  }
+
   /** All of them, as those who make pods go see them. */
   evictablePods(): EvictablePod[] {
     return [...this.#workers.values()];

@@ -10,6 +10,7 @@ import { errorMessage } from '../../lib/errors.ts';
 import type { Pod, PodStatus } from '../../machinery/types.ts';
 import { AgentError } from '../errors.ts';
 import type { ProcessUser } from '../runtime/user.ts';
+import type { RuntimeName } from '../types.ts';
 import type { Resources } from './resize.ts';
 
 /** How a run ended. */
@@ -70,6 +71,8 @@ export interface PodRecord {
   failed?: { reason: string; message: string; graceSeconds?: number; disruption?: true };
   /** True from the first sandbox on. */
   hadSandbox: boolean;
+  /** Which runtime makes its containers; left out: the configured one. */
+  runtimeHandler?: RuntimeName;
   /** The process that holds the shared process namespace. */
   pause?: { pid: number; start: string };
   ip?: string;

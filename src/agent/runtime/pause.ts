@@ -8,18 +8,20 @@ import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import { AgentError } from '../errors.ts';
-import type { Executor } from '../types.ts';
+import type { Executor, RuntimeName } from '../types.ts';
 import type { ContainerRuntime } from './container-runtime.ts';
 import { type ProcessIdentity, processStart, signalProcess } from './process-identity.ts';
 import { idMappings } from './spec.ts';
 
 export interface PauseOptions {
   runtime: ContainerRuntime;
+  /** Left out: the configured runtime. */
+  handler?: RuntimeName | undefined;
   executor: Executor;
   id: string;
   /** Folder of its own, made here. */
   bundle: string;
-  /** The program's root, made here; empty but for the program. */
+  /** The program's root, made here; empty but for the program and what it mounts. */
   rootfs: string;
   cgroupsPath: string;
   /** A file to which the new namespace is bound. */
@@ -84,7 +86,7 @@ function elfHeader(fileBytes: number): Buffer {
 
 /** Starts it and binds its namespace to the file. AgentError 'Sandbox'; then nothing is left running. */
 export async function startPause(options: PauseOptions): Promise<ProcessIdentity> {
-  const { runtime, executor, id, bundle, rootfs, namespaceFile } = options;
+  const { runtime, handler, executor, id, bundle, rootfs, namespaceFile } = options;
   await mkdir(rootfs, { recursive: true, mode: 0o755 });
   // crun wants these to be there.
   for (const name of ['dev', 'proc']) await mkdir(join(rootfs, name), { recursive: true });
@@ -100,8 +102,8 @@ export async function startPause(options: PauseOptions): Promise<ProcessIdentity
   const errors = join(bundle, 'stderr');
   // What stays must not hold the executor's pipes.
   const quiet = 'exec "$@" < /dev/null > /dev/null 2> "$0"';
-  const { args } = runtime.commandLine('run', '--detach', '--bundle', bundle, '--pid-file', pidFile, id);
-  const { command, env, rootPath } = await runtime.forRoot(rootfs, options.firstUserId !== undefined);
+  const { args } = runtime.commandLine(handler, 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, id);
+  const { command, env, rootPath } = await runtime.forRoot(handler, rootfs, options.firstUserId !== undefined);
   await writeFile(join(bundle, 'config.json'), JSON.stringify(describePause(options, rootPath)), { mode: 0o600 });
   const ended = await executor.run('sh', ['-c', quiet, errors, command, ...args], { env });
   try {
@@ -143,7 +145,11 @@ function describePause({ cgroupsPath, namespaces, firstUserId }: PauseOptions, r
       noNewPrivileges: true,
     },
     root: { path: rootPath, readonly: true },
-    mounts: [{ destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] }],
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+      // crun makes its device files there, or fails.
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'noexec', 'mode=755', 'size=64k'] },
+    ],
     linux: {
       namespaces: [
         { type: 'mount' },
