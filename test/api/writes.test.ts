@@ -13,7 +13,7 @@ test('a new object gets uid, time, generation and defaults; what the caller put 
   const made = await client.create(
     widgets,
     {
-      metadata: { name: 'a', uid: 'mine', generation: 9, creationTimestamp: '2001-01-01T00:00:00Z', resourceVersion: '5' },
+      metadata: { name: 'a', uid: 'mine', generation: 9, creationTimestamp: '2001-01-01T00:00:00Z', resourceVersion: '0' },
       spec: { size: 2 },
       status: { seen: 4 },
     },
