@@ -54,7 +54,7 @@ async function planDeletion(
     kind.prepareDelete?.(next, { nowMs: context.clock.wallMs() });
     mark?.(next);
   }
-  setFinalizers(next, options.propagationPolicy ?? defaultPolicy(kind));
+  if (kind.defaultPropagation !== 'Unsupported') setFinalizers(next, options.propagationPolicy ?? defaultPolicy(kind));
   setDeletion(next, kind, options.gracePeriodSeconds, context.clock.wallMs());
   return withAdmitted(finished(context, kind, next) ?? { next }, request);
 }

@@ -2,6 +2,7 @@
  * The door of the controllers: all of them run while this peer leads. They see the cluster through the Client only and share one informer
  * for each resource.
  */
+import { admissionPolicyStatusController } from './admission-policy-status/index.ts';
 import { certificateSigningRequestController } from './certificate-signing-request/index.ts';
 import { clusterRoleAggregationController } from './clusterrole-aggregation/index.ts';
 import { ControllerContext, type StartControllersOptions } from './context.ts';
@@ -43,6 +44,7 @@ const all = [
   rootCaPublisher,
   clusterRoleAggregationController,
   customResourceDefinitionController,
+  admissionPolicyStatusController,
   garbageCollector,
   podGcController,
   resourceQuotaController,

@@ -184,7 +184,7 @@ export class RequestHandler {
       if (!long) leave = await this.#fairness.enter(user, verb, signal);
       const elsewhere = route.resolved ? undefined : aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
       if (elsewhere) await forward(upstreams, exchange, elsewhere, signal);
-      else await resources.handle({ exchange, route, verb, user, signal });
+      else await resources.handle({ exchange, route, verb, user, signal, notes: audit?.notes });
     } catch (error) {
       code = error instanceof StatusError ? String(error.code) : 'error';
       throw error;

@@ -5,6 +5,7 @@ import type { PatchType } from '../../machinery/client.ts';
 import type { Verb } from '../../machinery/kind.ts';
 import { badRequest } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
+import type { RequestNotes } from '../audit/notes.ts';
 import { verbsOf } from '../kind-table.ts';
 import { isRecord } from '../object-input.ts';
 import { forward } from '../proxy/forward.ts';
@@ -52,6 +53,8 @@ export interface ResourceRequest {
   user: User;
   /** Aborted when the client goes, the time is up, or the server stops. */
   signal: AbortSignal;
+  /** Of the audit, when there is one. */
+  notes?: RequestNotes | undefined;
 }
 
 export class ResourceHandler {
@@ -77,10 +80,10 @@ export class ResourceHandler {
   }
 
   async handle(request: ResourceRequest): Promise<void> {
-    const { route, user, verb, signal } = request;
+    const { route, user, verb, signal, notes } = request;
     const { resolved, name, subresource } = route;
     if (!resolved) return this.#bindings(request);
-    const target: Target = { resolved, namespace: resolved.kind.namespaced ? route.namespace : undefined, user, signal };
+    const target: Target = { resolved, namespace: resolved.kind.namespaced ? route.namespace : undefined, user, signal, notes };
     const main = subresource === undefined;
     if (main && !verbsOf(resolved.kind).includes(verb as Verb)) throw methodNotAllowed();
     if (resolved.version.deprecation) request.exchange.setHeader('warning', warningHeaders([resolved.version.deprecation]));
@@ -156,13 +159,13 @@ export class ResourceHandler {
   }
 
   /** POST to `bindings`: the older way to bind, with the pod's name in the body. */
-  async #bindings({ exchange, route, verb, user, signal }: ResourceRequest): Promise<void> {
+  async #bindings({ exchange, route, verb, user, signal, notes }: ResourceRequest): Promise<void> {
     const pods = this.#registry.context.table.find('', route.version, 'pods');
     if (!pods || route.group !== '' || route.resource !== 'bindings' || verb !== 'create') throw unknownResource();
     const body = await bodyOf(exchange, 'Binding');
     const name = isRecord(body) && isRecord(body.metadata) ? body.metadata.name : undefined;
     if (typeof name !== 'string' || !name || !route.namespace) throw badRequest('a Binding needs metadata.name and a namespace');
-    const target: NamedTarget = { resolved: pods, namespace: route.namespace, user, signal, name, subresource: 'binding' };
+    const target: NamedTarget = { resolved: pods, namespace: route.namespace, user, signal, notes, name, subresource: 'binding' };
     const options = writeOptions(exchange, 'CreateOptions');
     const outcome = await this.#registry.createSubresource(target, body, options);
     await this.#sendOutcome({ exchange, route, verb, user, signal }, target, options, outcome);

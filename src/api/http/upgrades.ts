@@ -8,6 +8,7 @@ import type { Logger } from '../../lib/logger.ts';
 import { badRequest, type StatusError } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
 import type { Aggregator } from '../aggregation/aggregator.ts';
+import type { RequestNotes } from '../audit/notes.ts';
 import { type Forwarding, forwardUpgrade } from '../proxy/forward.ts';
 import { proxyTarget } from '../proxy/targets.ts';
 import { type Registry, unknownResource } from '../registry.ts';
@@ -55,12 +56,12 @@ export async function handleUpgrade(
   try {
     const user = await handler.identify(request, authenticate, signal, audit);
     const asked = await handler.authorize(line, user, signal, audit);
-    const forwarding = await forwardingOf(options, request, { line, user, signal, asked });
+    const forwarding = await forwardingOf(options, request, { line, user, signal, asked, notes: audit?.notes });
     if (forwarding) {
       took();
       return await forwardUpgrade(options.upstreams, upgrade, forwarding, signal);
     }
-    const target = await streamTarget(options, line, { user, signal, asked });
+    const target = await streamTarget(options, line, { user, signal, asked, notes: audit?.notes });
     stream = { ...target, request, socket, head, query: line.query };
     took();
   } catch (error) {
@@ -81,13 +82,14 @@ interface Identified {
   user: User;
   signal: AbortSignal;
   asked: AuthorizedRoute | undefined;
+  notes: RequestNotes | undefined;
 }
 
 /** Where an upgrade goes that is none of ours. */
 async function forwardingOf(
   { registry, aggregator }: UpgradeOptions,
   request: IncomingMessage,
-  { line, user, signal, asked }: Identified & { line: RequestLine },
+  { line, user, signal, asked, notes }: Identified & { line: RequestLine },
 ): Promise<Forwarding | undefined> {
   const { resolved, subresource, name, namespace } = asked?.route ?? {};
   if (asked && !resolved) return aggregator.forwarding(line.path, searchOf(request), user);
@@ -98,7 +100,7 @@ async function forwardingOf(
   const { method, path } = line;
   return proxyTarget(
     registry,
-    { resolved, namespace, name, subresource, user, signal },
+    { resolved, namespace, name, subresource, user, signal, notes },
     { method, path, search: searchOf(request) },
   );
 }
@@ -106,14 +108,14 @@ async function forwardingOf(
 async function streamTarget(
   { registry }: UpgradeOptions,
   line: RequestLine,
-  { user, signal, asked }: Identified,
+  { user, signal, asked, notes }: Identified,
 ): Promise<{ kind: PodStreamRequest['kind']; pod: Pod }> {
   const { resolved, subresource, name, namespace } = asked?.route ?? {};
   const kind = streamKinds.find((candidate) => candidate === subresource);
   if (!resolved || !kind || !resolved.kind.subresources?.includes(kind) || name === undefined || namespace === undefined) {
     throw unknownResource();
   }
-  const target = { resolved, namespace, name, user, signal };
+  const target = { resolved, namespace, name, user, signal, notes };
   const { object } = await registry.get(target);
   const pod = object as Pod;
   if (!pod.spec?.nodeName) throw badRequest(`pod ${name} does not have a host assigned`);

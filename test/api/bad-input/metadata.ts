@@ -12,7 +12,12 @@ export const metadata: BadInput[] = [
   [
     'another uid by a patch',
     patch(`${at.configMaps}/here`, 'merge', { metadata: { uid: 'u' } }),
-    [422, 'Invalid', 'ConfigMap "here" is invalid: metadata.uid: Invalid value: "u": field is immutable', ['metadata.uid FieldValueInvalid']],
+    [
+      422,
+      'Invalid',
+      'ConfigMap "here" is invalid: metadata.uid: Invalid value: "u": field is immutable',
+      ['metadata.uid FieldValueInvalid'],
+    ],
   ],
   [
     'another uid by apply',
@@ -21,7 +26,12 @@ export const metadata: BadInput[] = [
       kind: 'ConfigMap',
       metadata: { name: 'here', uid: 'u' },
     }),
-    [422, 'Invalid', 'ConfigMap "here" is invalid: metadata.uid: Invalid value: "u": field is immutable', ['metadata.uid FieldValueInvalid']],
+    [
+      422,
+      'Invalid',
+      'ConfigMap "here" is invalid: metadata.uid: Invalid value: "u": field is immutable',
+      ['metadata.uid FieldValueInvalid'],
+    ],
   ],
   [
     'no name',
