@@ -72,7 +72,7 @@ export function createApi(options: ApiOptions): Api {
     fairness: options.fairness,
   });
   const authenticator = new Authenticator(tokens, { store, clock });
-  const upgrades = { handler, registry, agents, upstreams, aggregator, logger, closing };
+  const upgrades = { handler, registry, resources, agents, upstreams, aggregator, logger, closing };
   const listeners = new Listeners({
     service: {
       userOf: (request, socket, signal) => authenticator.userOf(request, socket, signal),

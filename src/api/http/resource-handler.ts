@@ -21,11 +21,11 @@ import { type ObjectAnswer, sendList, sendObject, storedAnswer } from './answers
 import { mediaType, readBody, unsupportedMediaType } from './body.ts';
 import { decodeObject, decodePatch } from './decoding.ts';
 import { type Exchange, searchOf } from './exchange.ts';
-import { isTrue, negotiate } from './negotiation.ts';
+import { type Asked, isTrue, negotiate } from './negotiation.ts';
 import { checkInitialEvents, deleteOptions, integer, listRequest, writeOptions } from './options.ts';
 import type { ResourceRoute } from './routes.ts';
 import { warningHeaders } from './warnings.ts';
-import { EncodedEvents, streamWatch, watchTimeoutMs } from './watch-stream.ts';
+import { EncodedEvents, streamWatch, type WatchOutput, watchTimeoutMs } from './watch-stream.ts';
 
 const patchTypes: Record<string, PatchType> = {
   'application/json-patch+json': 'json',
@@ -180,10 +180,29 @@ export class ResourceHandler {
   }
 
   async #watch({ exchange, route }: ResourceRequest, target: Target): Promise<void> {
-    const form = negotiate(exchange);
-    const { query } = exchange;
-    const list = listRequest(exchange);
-    checkInitialEvents(exchange, true);
+    const watch = await this.#prepareWatch(exchange, route, target);
+    await watch(exchange);
+  }
+
+  /**
+   * A watch over another connection than that of an ordinary answer. Gives what runs it to its end, when the client has been answered.
+   * StatusError as for any watch.
+   */
+  async watchFor(
+    asked: Asked,
+    { route, user, signal }: Omit<ResourceRequest, 'exchange'>,
+  ): Promise<(output: WatchOutput) => Promise<void>> {
+    const { resolved, namespace } = route;
+    if (!resolved || route.subresource || !verbsOf(resolved.kind).includes('watch')) throw methodNotAllowed();
+    const within = resolved.kind.namespaced ? namespace : undefined;
+    return this.#prepareWatch(asked, route, { resolved, namespace: within, user, signal });
+  }
+
+  async #prepareWatch(asked: Asked, route: ResourceRoute, target: Target): Promise<(output: WatchOutput) => Promise<void>> {
+    const form = negotiate(asked);
+    const { query } = asked;
+    const list = listRequest(asked);
+    checkInitialEvents(asked, true);
     const byName = route.name === undefined ? undefined : `metadata.name=${route.name}`;
     const fieldSelector = [list.fieldSelector, byName].filter(Boolean).join(',');
     const initial = query.get('sendInitialEvents');
@@ -196,7 +215,7 @@ export class ResourceHandler {
     });
     const { resolved } = target;
     const now = () => this.#now();
-    await streamWatch({ exchange, prepared, resolved, form, encoded: this.#encoded, now, closing: this.#closing });
+    return (exchange) => streamWatch({ exchange, prepared, resolved, form, encoded: this.#encoded, now, closing: this.#closing });
   }
 
   async #deleteCollection({ exchange }: ResourceRequest, target: Target): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * HTTP/1.1 upgrades: exec, attach and port-forward as WebSocket (GET) or SPDY/3.1 (POST). Authentication, authorization and
- * the pod are checked here as for any request; the socket then belongs to the stream handler.
+ * HTTP/1.1 upgrades: exec, attach and port-forward as WebSocket (GET) or SPDY/3.1 (POST), and watches as WebSocket. Authentication,
+ * authorization and the pod are checked here as for any request; the socket then belongs to the stream handler.
  */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -14,16 +14,21 @@ import { proxyTarget } from '../proxy/targets.ts';
 import { type Registry, unknownResource } from '../registry.ts';
 import { handlePodStream } from '../streams/index.ts';
 import { connectObject } from '../streams/stream-options.ts';
+import { isWebSocketRequest } from '../streams/websocket.ts';
 import type { AgentConnector, PodStreamRequest, User } from '../types.ts';
 import type { Upstreams } from '../upstream/upstream.ts';
 import { type RequestLine, requestLine, searchOf } from './exchange.ts';
 import type { Authenticate, AuthorizedRoute, RequestHandler } from './handler.ts';
+import { watchesOpen } from './metrics.ts';
+import type { ResourceHandler } from './resource-handler.ts';
+import { askedBy, openWatchSocket } from './watch-socket.ts';
 
 const streamKinds: PodStreamRequest['kind'][] = ['exec', 'attach', 'portforward'];
 
 export interface UpgradeOptions {
   handler: RequestHandler;
   registry: Registry;
+  resources: ResourceHandler;
   agents: AgentConnector;
   upstreams: Upstreams;
   aggregator: Aggregator;
@@ -61,6 +66,12 @@ export async function handleUpgrade(
       took();
       return await forwardUpgrade(options.upstreams, upgrade, forwarding, signal);
     }
+    if (asked?.verb === 'watch' && isWebSocketRequest(request)) {
+      const watch = await options.resources.watchFor(askedBy(line, request), { ...asked, user, signal });
+      const output = await openWatchSocket(upgrade);
+      took();
+      return await watched(asked.route.resource, () => watch(output));
+    }
     const target = await streamTarget(options, line, { user, signal, asked, notes: audit?.notes });
     stream = { ...target, request, socket, head, query: line.query };
     took();
@@ -75,6 +86,15 @@ export async function handleUpgrade(
   } catch (error) {
     logger.warn({ error, kind: stream.kind, pod: stream.pod.metadata.name }, 'a stream failed');
     socket.destroy();
+  }
+}
+
+async function watched(resource: string, watch: () => Promise<void>): Promise<void> {
+  watchesOpen.inc({ resource });
+  try {
+    await watch();
+  } finally {
+    watchesOpen.dec({ resource });
   }
 }
 
