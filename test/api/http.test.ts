@@ -99,7 +99,8 @@ test('users are told apart by their certificates', async ({ it }) => {
   );
   assert.is((await it.request('/apis', {}, it.agents.nobody)).code, 403);
   const node = it.as(await it.authority.issue('CN=system:node:n1, O=system:nodes'));
-  assert.is((await it.request('/api/v1/pods', {}, node)).code, 200);
+  assert.is((await it.request('/api/v1/pods?fieldSelector=spec.nodeName%3Dn1', {}, node)).code, 200);
+  assert.is((await it.request('/api/v1/pods?watch=1', {}, node)).code, 403);
   assert.is((await it.request('/apis/apps/v1/deployments', {}, node)).code, 403);
   const stranger = it.as(await (await testAuthority()).issue('CN=admin, O=system:masters'));
   const refused = await it.request(path, {}, stranger);
