@@ -69,6 +69,16 @@ export function inheritOwned(next: KubeObject, current: KubeObject): void {
   }
 }
 
+const mayBeEmpty = ['labels', 'annotations', 'finalizers', 'ownerReferences', 'managedFields'] as const;
+
+/** Lists and maps of the metadata that hold nothing are not there: so the reference server's types write them. */
+export function dropEmpty({ metadata }: KubeObject): void {
+  for (const name of mayBeEmpty) {
+    const value = metadata[name];
+    if (value !== undefined && Object.keys(value).length === 0) delete metadata[name];
+  }
+}
+
 /** Adds one to the generation when a spec-like field differs. */
 export function countGeneration(next: KubeObject, current: KubeObject, kind: KindDefinition): void {
   if (!hasGeneration(kind)) return;
