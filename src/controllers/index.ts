@@ -3,6 +3,7 @@
  * for each resource.
  */
 import { admissionPolicyStatusController } from './admission-policy-status/index.ts';
+import { bootstrapSigner } from './bootstrap-signer/index.ts';
 import { certificateSigningRequestController } from './certificate-signing-request/index.ts';
 import { clusterRoleAggregationController } from './clusterrole-aggregation/index.ts';
 import { ControllerContext, type StartControllersOptions } from './context.ts';
@@ -40,6 +41,7 @@ const all = [
   serviceAccountController,
   serviceAccountTokenController,
   tokenCleaner,
+  bootstrapSigner,
   certificateSigningRequestController,
   rootCaPublisher,
   clusterRoleAggregationController,
