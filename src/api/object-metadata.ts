@@ -132,8 +132,8 @@ export function checkDeletionPreconditions(
     // The kind takes the place of the resource in this message.
     return conflict({ group, resource: kind }, name, why);
   };
-  if (wanted.uid != null && wanted.uid !== uid) throw refuse('UID', uid, wanted.uid, 'deleted and then recreated');
-  if (wanted.resourceVersion != null && wanted.resourceVersion !== resourceVersion) {
+  if (wanted.uid && wanted.uid !== uid) throw refuse('UID', uid, wanted.uid, 'deleted and then recreated');
+  if (wanted.resourceVersion && wanted.resourceVersion !== resourceVersion) {
     throw refuse('ResourceVersion', resourceVersion, wanted.resourceVersion, 'modified');
   }
 }
