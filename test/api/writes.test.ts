@@ -41,7 +41,10 @@ test('what of the metadata is empty is left out', async () => {
   await client.patch(widgets, 'a', 'merge', { metadata: full }, inDefault);
   const bare = await client.patch(widgets, 'a', 'json', [{ op: 'remove', path: '/metadata/labels/a' }], inDefault);
   assert.not('labels' in bare.metadata);
-  assert.equal((await client.patch(widgets, 'a', 'merge', { metadata: { finalizers: [] } }, inDefault)).metadata.finalizers, undefined);
+  assert.equal(
+    (await client.patch(widgets, 'a', 'merge', { metadata: { finalizers: [] } }, inDefault)).metadata.finalizers,
+    undefined,
+  );
 });
 
 test('a second object of the same name is refused', async () => {
