@@ -7,6 +7,7 @@ import type { Status } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
 import type { AdmissionChain } from './admission/chain.ts';
+import type { RequestNotes } from './audit/notes.ts';
 import type { KindTable, ResolvedKind } from './kind-table.ts';
 import type { Access } from './rbac/escalation.ts';
 import type { ServiceClaims } from './service-claims.ts';
@@ -36,6 +37,8 @@ export interface Target {
   namespace: string | undefined;
   user: User;
   signal?: AbortSignal;
+  /** Where admission puts what the audit log is to say. Left out: nobody listens. */
+  notes?: RequestNotes | undefined;
 }
 
 export interface NamedTarget extends Target {

@@ -8,6 +8,7 @@ import type { KubeObject } from '../machinery/types.ts';
 import type { Condition, Operation, StoreRecord } from '../store/types.ts';
 import { admitGrowth } from './growth.ts';
 import { groupResource } from './kind-table.ts';
+import { dropEmpty } from './object-metadata.ts';
 import type { NamedTarget, RegistryContext } from './registry-types.ts';
 import { prepareRecords, servedRecord, storedObject } from './served-records.ts';
 import type { Charge } from './shared-writes.ts';
@@ -65,6 +66,7 @@ export async function writeLoop(
       await refresh();
       continue;
     }
+    if (plan.next) dropEmpty(plan.next);
     const value = plan.next ? encodeObject(plan.next) : undefined;
     const own = plan.next && (await storedObject(kind, plan.next, target.signal));
     const bytes = own === plan.next || !own ? value : encodeObject(own);

@@ -97,6 +97,7 @@ export class Leadership {
         apiAddresses,
         rootCertificate,
         certificates,
+        policyWarnings: api.policyWarnings,
         /** With the kinds that users define, as they are at the moment. */
         get namespacedResources() {
           return listed(api.kinds()).filter((resource) => resource.namespaced);

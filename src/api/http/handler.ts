@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { parseFieldSelector } from '../../machinery/selectors.ts';
+import { type FieldRequirement, parseFieldSelector } from '../../machinery/selectors.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
 import type { ClusterStore } from '../../store/types.ts';
 import type { Aggregator } from '../aggregation/aggregator.ts';
@@ -143,8 +143,9 @@ export class RequestHandler {
     const verb = verbOf(method, route, { watch: isTrue(query.get('watch')) });
     if (!verb) throw methodNotAllowed();
     const { group, resource, subresource, namespace } = route;
-    const name = route.name ?? onlyName(query);
-    const attributes = { user, verb, group, resource, subresource, namespace, name };
+    const fieldSelector = selects.has(verb) ? parseFieldSelector(query.get('fieldSelector') ?? '') : [];
+    const name = route.name ?? onlyName(fieldSelector);
+    const attributes = { user, verb, group, resource, subresource, namespace, name, fieldSelector };
     demandAccess(authorizer, attributes, (decision) => audit?.decided(decision));
     if (route.resolved || group === '') return { route, verb };
     // Its kind may have been defined a moment ago, through another peer.
@@ -184,7 +185,7 @@ export class RequestHandler {
       if (!long) leave = await this.#fairness.enter(user, verb, signal);
       const elsewhere = route.resolved ? undefined : aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
       if (elsewhere) await forward(upstreams, exchange, elsewhere, signal);
-      else await resources.handle({ exchange, route, verb, user, signal });
+      else await resources.handle({ exchange, route, verb, user, signal, notes: audit?.notes });
     } catch (error) {
       code = error instanceof StatusError ? String(error.code) : 'error';
       throw error;
@@ -220,11 +221,12 @@ export class RequestHandler {
   }
 }
 
+/** Verbs whose requests say by selectors what they are about. */
+const selects = new Set(['list', 'watch', 'deletecollection']);
+
 /** A selector of one name is a request for that object, so that a role can allow to watch it and no other. */
-function onlyName(query: URLSearchParams): string | undefined {
-  const selector = query.get('fieldSelector');
-  if (!selector) return undefined;
-  const [only, ...others] = parseFieldSelector(selector).filter(({ field }) => field === 'metadata.name');
+function onlyName(requirements: readonly FieldRequirement[]): string | undefined {
+  const [only, ...others] = requirements.filter(({ field }) => field === 'metadata.name');
   return only?.operator === '=' && others.length === 0 ? only.value : undefined;
 }
 

@@ -9,6 +9,9 @@ export type View =
   /** One PartialObjectMetadata for each object. */
   | { type: 'partial' };
 
+/** What a request says about the answer that it wants. */
+export type Asked = Pick<Exchange, 'query' | 'header'>;
+
 export interface Form {
   view: View;
   encoding: 'json' | 'yaml';
@@ -40,7 +43,7 @@ export function parseAccept(header: string): MediaRange[] {
 }
 
 /** The first form of the header that we have. StatusError 406 when there is none. */
-export function negotiate(exchange: Exchange): Form {
+export function negotiate(exchange: Asked): Form {
   const pretty = isTrue(exchange.query.get('pretty'));
   const ranges = parseAccept(exchange.header('accept'));
   if (ranges.length === 0) return formOf('json', { type: 'plain' }, pretty);

@@ -43,8 +43,11 @@ export class EncodedEvents {
   }
 }
 
+/** Where events go: the answer to a request, or a socket. */
+export type WatchOutput = Pick<Exchange, 'signal' | 'open' | 'write' | 'pendingBytes' | 'end' | 'destroy'>;
+
 export interface WatchStreamOptions {
-  exchange: Exchange;
+  exchange: WatchOutput;
   prepared: PreparedWatch;
   resolved: ResolvedKind;
   form: Form;
