@@ -9,6 +9,7 @@ import type { ClusterStore } from '../store/types.ts';
 import type { AdmissionChain } from './admission/chain.ts';
 import type { KindTable, ResolvedKind } from './kind-table.ts';
 import type { Access } from './rbac/escalation.ts';
+import type { WriteIds } from './relay/relayed-write.ts';
 import type { ServiceClaims } from './service-claims.ts';
 import type { SharedWrites } from './shared-writes.ts';
 import type { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
@@ -36,6 +37,8 @@ export interface Target {
   namespace: string | undefined;
   user: User;
   signal?: AbortSignal;
+  /** Of a write that another member relays. Such a request has one write that counts. */
+  ids?: WriteIds | undefined;
 }
 
 export interface NamedTarget extends Target {
