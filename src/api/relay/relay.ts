@@ -143,7 +143,7 @@ class Relaying {
     const held = await this.#room.take(exchange.request);
     try {
       if (!held.whole && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked';
-      if (!held.whole) return await copied(await this.#ask(exchange, headers, held.begun), response, exchange);
+      if (!held.whole) return await copied(await this.#ask(exchange, headers, { begun: held.begun }), response, exchange);
       const body = Buffer.concat(held.begun);
       await this.#writeOnce(exchange, response, { ...headers, 'content-length': String(body.length) }, body);
     } finally {
@@ -156,7 +156,7 @@ class Relaying {
     const id = randomUUID();
     await this.#attempts(exchange, async (attempt) => {
       headers[relayedWriteHeader] = encodeRelayedWrite({ id, attempt });
-      const answer = await this.#ask(exchange, headers, [body], true);
+      const answer = await this.#ask(exchange, headers, { begun: [body], whole: true, fresh: attempt > 1 });
       const held = await this.#room.take(answer).catch((error: Error) => Promise.reject(unknownFate(error.message)));
       try {
         if (!held.whole) return await copied(answer, response, exchange, held.begun);
@@ -169,7 +169,9 @@ class Relaying {
   }
 
   async #pass(exchange: Exchange, response: ServerResponse, headers: OutgoingHttpHeaders): Promise<void> {
-    await this.#attempts(exchange, async () => copied(await this.#ask(exchange, headers, []), response, exchange));
+    await this.#attempts(exchange, async (attempt) => {
+      await copied(await this.#ask(exchange, headers, { fresh: attempt > 1 }), response, exchange);
+    });
   }
 
   /** Repeats what fails before its answer has begun. */
@@ -189,11 +191,20 @@ class Relaying {
     }
   }
 
-  /** The answer, after its head. `begun` comes before what is left of the request's body; `whole`: nothing is left. */
-  #ask(exchange: Exchange, headers: OutgoingHttpHeaders, begun: readonly Buffer[], whole = false): Promise<IncomingMessage> {
+  /**
+   * The answer, after its head. `begun` comes before what is left of the request's body; `whole`: nothing is left. `fresh`: on a
+   * connection of its own, since those that wait for use may all be of the machine that was lost.
+   */
+  async #ask(
+    exchange: Exchange,
+    headers: OutgoingHttpHeaders,
+    { begun = [], whole = false, fresh = false }: { begun?: readonly Buffer[]; whole?: boolean; fresh?: boolean },
+  ): Promise<IncomingMessage> {
     const { request, signal } = exchange;
-    return new Promise((resolve, reject) => {
-      const outgoing = http.request({ agent: this.#connections, method: exchange.method, path: request.url, headers });
+    const socket = fresh ? await this.#connect(signal) : undefined;
+    const way = socket ? { createConnection: () => socket } : { agent: this.#connections };
+    return await new Promise((resolve, reject) => {
+      const outgoing = http.request({ ...way, method: exchange.method, path: request.url, headers });
       const onAbort = () => outgoing.destroy(new Error('the client has gone'));
       signal.addEventListener('abort', onAbort, { once: true });
       outgoing.once('close', () => signal.removeEventListener('abort', onAbort));
