@@ -230,7 +230,6 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   place.start();
   let settings: SettingsRecord;
   let opening: Promise<Sealing> | undefined;
-  /** The founder makes the key before the cluster. */
   const openSealing = async (): Promise<Sealing> => {
     clusterKey = await openClusterKey({
       ...{ file: paths.clusterKey, store: clusterStore, ownId: identity.id, clock, logger, signal: stopping.signal },

@@ -84,10 +84,7 @@ test('what lets a machine in, and the key of the authority, are sealed, also whe
   assert.is((await waiting).length, 2, 'a newcomer that asks early is answered when the store is open');
   await sealed.issueToken(60_000);
   const raw = () => store.list('/kontiki/').records.filter(({ key }) => key === authorityKey || key.startsWith(tokenPrefix));
-  assert.equal(
-    raw().map(({ value }) => sealedBy(value) !== undefined),
-    [false, false, true],
-  );
+  assert.is(raw().filter(({ value }) => sealedBy(value) !== undefined).length, 1, 'the token that was made since');
 
   const stop = new AbortController();
   const rewriting = sealing.keepRewriting(stop.signal).catch(() => undefined);
