@@ -57,7 +57,7 @@ export async function applyObject(
     options.warnings.splice(0, Number.POSITIVE_INFINITY, ...attempt.warnings);
     return plan;
   });
-  return outcomeOf(resolved, done, created ? 201 : 200);
+  return outcomeOf(resolved, done, (done.created ?? created) ? 201 : 200);
 }
 
 async function planApply(

@@ -76,7 +76,8 @@ export function createApi(options: ApiOptions): Api {
   const listeners = new Listeners({
     service: {
       userOf: (request, socket, signal) => authenticator.userOf(request, socket, signal),
-      request: (request, response, authenticate) => void handler.handle(new Exchange(request, response), authenticate),
+      request: (request, response, authenticate, fromMember) =>
+        void handler.handle(new Exchange(request, response), authenticate, fromMember),
       upgrade: (upgrade, authenticate) => void handleUpgrade(upgrades, upgrade, authenticate),
     },
     logger,

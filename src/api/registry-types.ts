@@ -10,6 +10,7 @@ import type { AdmissionChain } from './admission/chain.ts';
 import type { RequestNotes } from './audit/notes.ts';
 import type { KindTable, ResolvedKind } from './kind-table.ts';
 import type { Access } from './rbac/escalation.ts';
+import type { WriteIds } from './relay/relayed-write.ts';
 import type { ServiceClaims } from './service-claims.ts';
 import type { SharedWrites } from './shared-writes.ts';
 import type { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
@@ -39,6 +40,8 @@ export interface Target {
   signal?: AbortSignal;
   /** Where admission puts what the audit log is to say. Left out: nobody listens. */
   notes?: RequestNotes | undefined;
+  /** Of a write that another member relays. Such a request has one write that counts. */
+  ids?: WriteIds | undefined;
 }
 
 export interface NamedTarget extends Target {

@@ -131,7 +131,6 @@ export class ConsensusNode implements Consensus {
       random,
       logger,
       send: (to, message) => this.#send(to, message),
-      term: () => this.#running().term,
       baseIndex: () => this.#running().log.baseIndex,
       membershipAt: (index) => this.#running().membershipAt(index),
       snapshotSent: (to, index) => this.#guard((core) => core.snapshotSent(to, index)),
@@ -334,7 +333,7 @@ export class ConsensusNode implements Consensus {
     this.#outbox.flush();
     this.#persist(core, ready);
     this.#applier.enqueue(ready.committed);
-    for (const to of ready.snapshotsToSend) this.#snapshots.start(to);
+    for (const { to, term } of ready.snapshotsToSend) this.#snapshots.start(to, term);
     if (ready.restore) this.#snapshots.restore(ready.restore.meta);
     this.#tellNews(core);
     this.#outbox.flush();

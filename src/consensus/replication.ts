@@ -198,7 +198,7 @@ export class Leadership {
       if (prevTerm === undefined) {
         if (!this.isActive(to)) return;
         progress.waitForSnapshot();
-        output.sendSnapshot(to);
+        output.sendSnapshot({ to, term });
         return;
       }
       const entries = log.slice(progress.next, log.lastIndex, appendBytesMax);

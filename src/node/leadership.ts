@@ -76,9 +76,9 @@ export class Leadership {
   }
 
   async #lead(term: number, signal: AbortSignal): Promise<void> {
-    const { api, store, peer, nodeHealth, decisions, podCidr, rootCertificate, certificates, clock, random, logger } =
+    const { api, store, sealing, peer, nodeHealth, decisions, podCidr, rootCertificate, certificates, clock, random, logger } =
       this.#options;
-    const keeper = new MembershipTask({ store, peer, nodeHealth, clock, logger });
+    const keeper = new MembershipTask({ store: sealing.store, peer, nodeHealth, clock, logger });
     logger.info({ term }, 'this peer leads');
     keeper.start();
     try {

@@ -8,6 +8,8 @@ import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { constants, createGzip, gzip } from 'node:zlib';
 
+import type { RelayedWrite } from '../relay/relayed-write.ts';
+
 const gzipAsync = promisify(gzip);
 /** Smaller answers are sent as they are. */
 const gzipBytesMin = 128 * 1024;
@@ -51,6 +53,8 @@ export class Exchange implements RequestLine {
   readonly #response: ServerResponse;
   readonly #abort = new AbortController();
   readonly #headers: Record<string, string | string[]> = {};
+  /** Of a write that another member relays. */
+  relayed: RelayedWrite | undefined;
   /** Is shown bodies, and the head of an answer that goes on. */
   observer: ExchangeObserver | undefined;
 

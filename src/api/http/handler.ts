@@ -16,6 +16,7 @@ import { impersonated, impersonates } from '../impersonation.ts';
 import type { KindTable } from '../kind-table.ts';
 import { forward } from '../proxy/forward.ts';
 import { methodNotAllowed, unknownResource } from '../registry.ts';
+import { relayedWrite, unknownFate } from '../relay/relayed-write.ts';
 import type { User } from '../types.ts';
 import type { Upstreams } from '../upstream/upstream.ts';
 import { sendStatus } from './answers.ts';
@@ -74,7 +75,7 @@ export class RequestHandler {
   }
 
   /** Answers in any case; never rejects. */
-  async handle(exchange: Exchange, authenticate: Authenticate): Promise<void> {
+  async handle(exchange: Exchange, authenticate: Authenticate, fromMember = false): Promise<void> {
     const { clock, closing } = this.#options;
     const request = new AbortController();
     const { signal } = request;
@@ -95,6 +96,7 @@ export class RequestHandler {
     const audit = this.audit(exchange, exchange.request);
     if (audit) follow(audit, exchange, clock);
     try {
+      if (fromMember) exchange.relayed = relayedWrite(exchange.request);
       const user = await this.identify(exchange.request, authenticate, signal, audit);
       await this.#serve(exchange, user, signal, () => timer.cancel(), audit);
     } catch (error) {
@@ -184,6 +186,9 @@ export class RequestHandler {
     try {
       if (!long) leave = await this.#fairness.enter(user, verb, signal);
       const elsewhere = route.resolved ? undefined : aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
+      // Those do more, or are done elsewhere: nobody here knows what became of them.
+      const once = !elsewhere && route.subresource !== 'proxy' && verb !== 'deletecollection';
+      if (exchange.relayed && exchange.relayed.attempt > 1 && !once) throw unknownFate('it cannot be asked for again');
       if (elsewhere) await forward(upstreams, exchange, elsewhere, signal);
       else await resources.handle({ exchange, route, verb, user, signal, notes: audit?.notes });
     } catch (error) {

@@ -13,6 +13,7 @@ import { proxiedPath, proxyTarget } from '../proxy/targets.ts';
 import { Entry } from '../read.ts';
 import { methodNotAllowed, type Registry, unknownResource } from '../registry.ts';
 import type { NamedTarget, Outcome, Target, WriteOptions } from '../registry-types.ts';
+import { WriteIds } from '../relay/relayed-write.ts';
 import { toStorage } from '../stored-objects.ts';
 import { openPodLog } from '../streams/index.ts';
 import type { AgentConnector, User } from '../types.ts';
@@ -83,7 +84,8 @@ export class ResourceHandler {
     const { route, user, verb, signal, notes } = request;
     const { resolved, name, subresource } = route;
     if (!resolved) return this.#bindings(request);
-    const target: Target = { resolved, namespace: resolved.kind.namespaced ? route.namespace : undefined, user, signal, notes };
+    const namespace = resolved.kind.namespaced ? route.namespace : undefined;
+    const target: Target = { resolved, namespace, user, signal, notes, ids: idsOf(request) };
     const main = subresource === undefined;
     if (main && !verbsOf(resolved.kind).includes(verb as Verb)) throw methodNotAllowed();
     if (resolved.version.deprecation) request.exchange.setHeader('warning', warningHeaders([resolved.version.deprecation]));
@@ -165,7 +167,16 @@ export class ResourceHandler {
     const body = await bodyOf(exchange, 'Binding');
     const name = isRecord(body) && isRecord(body.metadata) ? body.metadata.name : undefined;
     if (typeof name !== 'string' || !name || !route.namespace) throw badRequest('a Binding needs metadata.name and a namespace');
-    const target: NamedTarget = { resolved: pods, namespace: route.namespace, user, signal, notes, name, subresource: 'binding' };
+    const target: NamedTarget = {
+      resolved: pods,
+      namespace: route.namespace,
+      user,
+      signal,
+      notes,
+      name,
+      subresource: 'binding',
+      ids: idsOf({ exchange, verb }),
+    };
     const options = writeOptions(exchange, 'CreateOptions');
     const outcome = await this.#registry.createSubresource(target, body, options);
     await this.#sendOutcome({ exchange, route, verb, user, signal }, target, options, outcome);
@@ -266,6 +277,10 @@ export class ResourceHandler {
     return this.#registry.context.clock.wallMs();
   }
 }
+
+/** A collection's deletion is many writes. */
+const idsOf = ({ exchange: { relayed }, verb }: Pick<ResourceRequest, 'exchange' | 'verb'>) =>
+  relayed && verb !== 'deletecollection' ? new WriteIds(relayed) : undefined;
 
 async function bodyOf(exchange: Exchange, kind: string, options?: WriteOptions): Promise<unknown> {
   return decodeObject(await readBody(exchange), exchange.header('content-type'), kind, options);
