@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
+import { Turns } from '../../lib/turns.ts';
 import { parseFieldSelector } from '../../machinery/selectors.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
 import type { ClusterStore } from '../../store/types.ts';
@@ -62,10 +63,13 @@ export class RequestHandler {
   readonly #fairness: Fairness;
   /** Requests under way. Composite signals would do the same, but cost more than the rest of this class. */
   readonly #open = new Set<AbortController>();
+  /** A flood of requests in one packet begins slice by slice. Its own, so that nobody begins only after all long work that waits. */
+  readonly #turns: Turns;
 
   constructor(options: HandlerOptions) {
     const { closing, audit, table, clock } = options;
     this.#options = options;
+    this.#turns = new Turns(clock);
     this.#auditing = audit && { audit, table, clock };
     this.#fairness = new Fairness(options.fairness);
     closing.addEventListener('abort', () => {
@@ -95,6 +99,7 @@ export class RequestHandler {
     const audit = this.audit(exchange, exchange.request);
     if (audit) follow(audit, exchange, clock);
     try {
+      if (this.#turns.over()) await this.#turns.next();
       const user = await this.identify(exchange.request, authenticate, signal, audit);
       await this.#serve(exchange, user, signal, () => timer.cancel(), audit);
     } catch (error) {
