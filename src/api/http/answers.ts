@@ -11,7 +11,7 @@ import type { Exchange } from './exchange.ts';
 import type { Form } from './negotiation.ts';
 
 /** Lists up to this size are sent in one piece with their length, longer ones in pieces of it. */
-const chunkBytes = 256 * 1024;
+const chunkBytes = 64 * 1024;
 
 /** One object. `json` are its bytes in the form 'plain' when they are at hand. */
 export interface ObjectAnswer {
@@ -87,7 +87,7 @@ function* listChunks(options: {
   bytes.text(`${JSON.stringify(head).slice(0, -1)},"${tables ? 'rows' : 'items'}":[`);
   let comma = false;
   for (const entry of answer.entries) {
-    if (comma) bytes.text(',');
+    if (comma) bytes.ascii(',');
     comma = true;
     if (view.type === 'table') addRow(bytes, resolved, entry, { include: view.include, nowMs });
     else if (view.type === 'partial') addPartial(bytes, entry);
@@ -106,13 +106,13 @@ interface RowOptions {
 
 function addRow(bytes: ByteBuilder, resolved: ResolvedKind, entry: Entry, { include, nowMs }: RowOptions): void {
   bytes.text(`{"cells":${JSON.stringify(rowCells(resolved, entry.object, nowMs))}`);
-  if (include !== 'None') bytes.text(',"object":');
+  if (include !== 'None') bytes.ascii(',"object":');
   if (include === 'Metadata') addPartial(bytes, entry);
   else if (include === 'Object') {
     if (isStorageVersion(resolved)) addStored(bytes, entry);
     else bytes.text(JSON.stringify(fromStorage(resolved, entry.object)));
   }
-  bytes.text('}');
+  bytes.ascii('}');
 }
 
 /** The object itself, its stored bytes copied. */
@@ -124,7 +124,7 @@ function addStored(bytes: ByteBuilder, { record, made }: Entry): void {
   const value = asBuffer(record.value);
   const cut = metadataStart(value);
   bytes.copy(value, 0, cut);
-  bytes.text(revisionMember(record.modRevision));
+  bytes.ascii(revisionMember(record.modRevision));
   bytes.copy(value, cut, value.length);
 }
 
@@ -138,7 +138,7 @@ function addPartial(bytes: ByteBuilder, entry: Entry): void {
   const value = asBuffer(record.value);
   bytes.text(`{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{${revisionMember(record.modRevision)}`);
   bytes.copy(value, metadataStart(value), metadataEnd(value) + 1);
-  bytes.text('}');
+  bytes.ascii('}');
 }
 
 export function encode(value: unknown, form: Pick<Form, 'encoding' | 'pretty'>): Buffer {

@@ -1,5 +1,7 @@
 /** Text and bytes put one behind the other, without an object for each piece. Grows to what one `take` holds. */
-const firstBytes = 16 * 1024;
+const firstBytes = 4 * 1024;
+/** For a chunk of 64 KiB and the piece that passes it. From 128 KiB on, every buffer would be new pages of the system. */
+const usualBytes = 72 * 1024;
 /** UTF-8 needs at most so many bytes for each unit of a JavaScript text. */
 const bytesPerUnit = 3;
 
@@ -18,6 +20,15 @@ export class ByteBuilder {
     this.#length += this.#bytes.write(text, this.#length);
   }
 
+  /** Text of ASCII alone, and short: a call into the runtime would take longer than the text. */
+  ascii(text: string): void {
+    this.#reserve(text.length);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let index = 0; index < text.length; index++) bytes[at++] = text.charCodeAt(index);
+    this.#length = at;
+  }
+
   /** `from` inclusive, `to` exclusive. */
   copy(source: Buffer, from: number, to: number): void {
     this.#reserve(to - from);
@@ -27,15 +38,16 @@ export class ByteBuilder {
   /** What was put in; goes on with nothing, in memory of its own. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#length);
-    this.#nextBytes = this.#bytes.length;
+    this.#nextBytes = Math.min(this.#bytes.length, usualBytes);
     this.#bytes = Buffer.alloc(0);
     this.#length = 0;
     return taken;
   }
 
   #reserve(bytes: number): void {
-    if (this.#length + bytes <= this.#bytes.length) return;
-    const grown = Buffer.allocUnsafeSlow(Math.max(this.#nextBytes, this.#bytes.length * 2, this.#length + bytes));
+    const needed = this.#length + bytes;
+    if (needed <= this.#bytes.length) return;
+    const grown = Buffer.allocUnsafeSlow(Math.max(this.#nextBytes, Math.min(this.#bytes.length * 2, usualBytes), needed));
     this.#bytes.copy(grown, 0, 0, this.#length);
     this.#bytes = grown;
   }
