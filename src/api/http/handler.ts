@@ -24,7 +24,7 @@ import { type Auditing, beginAudit, follow } from './auditing.ts';
 import { type Exchange, type RequestLine, searchOf } from './exchange.ts';
 import { Fairness, type FairnessLimits, type Leave } from './fairness.ts';
 import type { FixedPaths } from './fixed-paths.ts';
-import { requestSeconds, requestsTotal, watchesOpen } from './metrics.ts';
+import { requestAnswered, watchesOpen } from './metrics.ts';
 import { isTrue } from './negotiation.ts';
 import type { ResourceHandler } from './resource-handler.ts';
 import { parseResourcePath, type ResourceRoute, verbOf } from './routes.ts';
@@ -87,14 +87,13 @@ export class RequestHandler {
       late = timedOut();
       request.abort(late);
     });
-    // What is asked may go on after this call, as a watch does: it ends with the exchange.
-    const onGone = () => {
-      this.#open.delete(request);
-      request.abort(exchange.signal.reason);
-    };
+    let done = false;
     this.#open.add(request);
-    exchange.signal.addEventListener('abort', onGone, { once: true });
-    if (exchange.signal.aborted) onGone();
+    exchange.whenOver((reason) => {
+      this.#open.delete(request);
+      // To abort what is over anyway would only take time.
+      if (!done) request.abort(reason);
+    });
     if (closing.aborted) request.abort(closing.reason);
     const audit = this.audit(exchange, exchange.request);
     if (audit) follow(audit, exchange, clock);
@@ -105,6 +104,7 @@ export class RequestHandler {
     } catch (error) {
       await this.#fail(exchange, late ?? error, audit);
     } finally {
+      done = true;
       timer.cancel();
     }
   }
@@ -196,13 +196,12 @@ export class RequestHandler {
     } finally {
       leave?.();
       if (verb === 'watch') watchesOpen.dec({ resource: labels.resource });
-      requestsTotal.inc({ ...labels, code });
-      if (!long) requestSeconds.observe(labels, (clock.monotonicMs() - startMs) / 1000);
+      requestAnswered({ ...labels, code }, long ? undefined : (clock.monotonicMs() - startMs) / 1000);
     }
   }
 
   async #fail(exchange: Exchange, error: unknown, audit: RequestAudit | undefined): Promise<void> {
-    if (exchange.signal.aborted) return;
+    if (exchange.over) return;
     const status = this.statusOf(exchange, error);
     audit?.failed(status.status);
     if (exchange.started) return exchange.destroy();
