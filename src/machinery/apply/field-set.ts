@@ -134,10 +134,15 @@ export class FieldSetBuilder {
 export function sorted(set: FieldSet): FieldSet {
   const steps = Object.keys(set);
   if (steps.length === 0) return set;
-  if (steps.length > 1) steps.sort(compareSteps);
+  if (!inOrder(steps)) steps.sort(compareSteps);
   const result: Record<string, FieldSet> = {};
   for (const step of steps) result[step] = sorted(set[step]!);
   return result;
+}
+
+function inOrder(steps: readonly string[]): boolean {
+  for (let index = 1; index < steps.length; index++) if (compareSteps(steps[index - 1]!, steps[index]!) > 0) return false;
+  return true;
 }
 
 /** `.`, then names, keys and values; keys by their members, numbers as numbers. */
