@@ -10,7 +10,8 @@ import { ByteBuilder } from './byte-builder.ts';
 import type { Exchange } from './exchange.ts';
 import type { Form } from './negotiation.ts';
 
-/** Lists up to this size are sent in one piece with their length, longer ones in pieces of it. */
+/** Lists up to this size are sent in one piece with their length. */
+const wholeBytesMax = 256 * 1024;
 const chunkBytes = 64 * 1024;
 
 /** One object. `json` are its bytes in the form 'plain' when they are at hand. */
@@ -50,10 +51,14 @@ export async function sendList(
     const whole = JSON.parse(Buffer.concat([...chunks]).toString('utf8'));
     return exchange.send(200, form.contentType, encode(whole, form));
   }
-  const first = chunks.next().value ?? Buffer.alloc(0);
-  const second = chunks.next();
-  if (second.done) return exchange.send(200, form.contentType, first);
-  return exchange.stream(200, form.contentType, politely([first, second.value], chunks));
+  const first: Buffer[] = [];
+  let length = 0;
+  for (let next = chunks.next(); !next.done; next = chunks.next()) {
+    first.push(next.value);
+    length += next.value.length;
+    if (length > wholeBytesMax) return exchange.stream(200, form.contentType, politely(first, chunks));
+  }
+  return exchange.send(200, form.contentType, first.length === 1 ? (first[0] as Buffer) : Buffer.concat(first, length));
 }
 
 /** What is there, then the rest, giving way to other work after each chunk. */
