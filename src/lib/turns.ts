@@ -12,6 +12,8 @@ export class Turns {
   /** When the slice under way began; undefined: none. */
   #startedMs: number | undefined;
   readonly #waiting: (() => void)[] = [];
+  /** A tick will admit the next one. */
+  #planned = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -25,11 +27,14 @@ export class Turns {
     return false;
   }
 
-  /** Resolves when the caller may work on, at once when nobody waits and the slice is not over. Waits for no more than those before it. */
+  /**
+   * Resolves when the caller may work on, which it should do at once: the next one is admitted when it has. Waits for no more than those
+   * before it.
+   */
   next(): Promise<void> {
-    if (this.#waiting.length === 0 && !this.over()) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
+      if (!this.#planned) this.#plan();
     });
   }
 
@@ -43,12 +48,19 @@ export class Turns {
     });
   }
 
-  /** One after the other: a tick comes when all that the last one had to do at once is done. */
-  #admit(): void {
-    this.#waiting.shift()?.();
-    if (this.#waiting.length === 0) return;
+  /** When this slice is over, the next one will admit. */
+  #plan(): void {
+    if (this.over()) return;
+    this.#planned = true;
+    // A tick comes when all that can be done at once is done: so one is admitted when the last one has done its work.
     process.nextTick(() => {
+      this.#planned = false;
       if (!this.over()) this.#admit();
     });
+  }
+
+  #admit(): void {
+    this.#waiting.shift()?.();
+    if (this.#waiting.length > 0) this.#plan();
   }
 }
