@@ -136,7 +136,9 @@ test('tables and metadata cut out of stored bytes are what encoding the object w
   const shown = async (view: Form['view']) => {
     let text = '';
     const exchange = {
-      send: async (_code: number, _type: string, body: Uint8Array) => void (text = Buffer.from(body).toString()),
+      send: async (_code: number, _type: string, body: Uint8Array) => {
+        text = Buffer.from(body).toString();
+      },
     };
     const form: Form = { view, encoding: 'json', pretty: false, contentType: 'application/json' };
     await sendList(exchange as unknown as Exchange, { form, resolved: target.resolved, answer, nowMs: 0 });
