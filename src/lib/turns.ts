@@ -12,8 +12,6 @@ export class Turns {
   /** When the slice under way began; undefined: none. */
   #startedMs: number | undefined;
   readonly #waiting: (() => void)[] = [];
-  /** A tick will admit the next one. */
-  #planned = false;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -27,14 +25,11 @@ export class Turns {
     return false;
   }
 
-  /**
-   * Resolves when the caller may work on, which it should do at once: the next one is admitted when it has. Waits for no more than those
-   * before it.
-   */
+  /** Resolves when the caller may work on, at once when nobody waits and the slice is not over. Waits for no more than those before it. */
   next(): Promise<void> {
+    if (this.#waiting.length === 0 && !this.over()) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
-      if (!this.#planned) this.#plan();
     });
   }
 
@@ -48,19 +43,12 @@ export class Turns {
     });
   }
 
-  /** When this slice is over, the next one will admit. */
-  #plan(): void {
-    if (this.over()) return;
-    this.#planned = true;
-    // A tick comes when all that can be done at once is done: so one is admitted when the last one has done its work.
-    process.nextTick(() => {
-      this.#planned = false;
-      if (!this.over()) this.#admit();
-    });
-  }
-
+  /** One after the other: a tick comes when all that the last one had to do at once is done. */
   #admit(): void {
     this.#waiting.shift()?.();
-    if (this.#waiting.length > 0) this.#plan();
+    if (this.#waiting.length === 0) return;
+    process.nextTick(() => {
+      if (!this.over()) this.#admit();
+    });
   }
 }
