@@ -19,6 +19,7 @@ import { parseFieldSelector } from '../machinery/selectors.ts';
 import { expired, type StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import { type Authorizer, demandAccess, type ResourceAttributes } from './authorization.ts';
+import { recordsBetweenLooks } from './read.ts';
 import { methodNotAllowed, type Registry, unknownResource } from './registry.ts';
 import type { NamedTarget, Target, WriteOptions } from './registry-types.ts';
 import { fromStorage, objectAt } from './stored-objects.ts';
@@ -56,7 +57,14 @@ export class LocalClient implements Client {
     const target = await this.#collection(resource, 'list', options);
     const { labelSelector, fieldSelector, resourceVersion } = options;
     const { entries, revision } = await this.#registry.list(target, { labelSelector, fieldSelector, resourceVersion });
-    const items = entries.map((entry) => fromStorage(target.resolved, entry.object) as T);
+    const { turns } = this.#registry.context;
+    const items: T[] = [];
+    for (const [index, entry] of entries.entries()) {
+      // Each may have to be parsed: a control loop that begins to watch must not hold up everybody else.
+      if (index % recordsBetweenLooks === 0 && turns.over()) await turns.next();
+      items.push(fromStorage(target.resolved, entry.object) as T);
+    }
+    options.signal?.throwIfAborted();
     return { resourceVersion: String(revision), items };
   }
 

@@ -1,6 +1,7 @@
 /** What the files of the registry share: its surroundings, requests and outcomes. */
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import type { Turns } from '../lib/turns.ts';
 import type { DeleteOptions } from '../machinery/client.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Status } from '../machinery/status.ts';
@@ -29,6 +30,8 @@ export interface RegistryContext {
   tokens: ServiceAccountTokens;
   admission: AdmissionChain;
   shared: SharedWrites;
+  /** Work over many objects gives way through it. */
+  turns: Turns;
 }
 
 /** One resource, or a collection of them, as a URL names it. */

@@ -6,6 +6,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
+import { Turns } from '../../lib/turns.ts';
 import { type FieldRequirement, parseFieldSelector } from '../../machinery/selectors.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
 import type { ClusterStore } from '../../store/types.ts';
@@ -24,7 +25,7 @@ import { type Auditing, beginAudit, follow } from './auditing.ts';
 import { type Exchange, type RequestLine, searchOf } from './exchange.ts';
 import { Fairness, type FairnessLimits, type Leave } from './fairness.ts';
 import type { FixedPaths } from './fixed-paths.ts';
-import { requestSeconds, requestsTotal, watchesOpen } from './metrics.ts';
+import { requestAnswered, watchesOpen } from './metrics.ts';
 import { isTrue } from './negotiation.ts';
 import type { ResourceHandler } from './resource-handler.ts';
 import { parseResourcePath, type ResourceRoute, verbOf } from './routes.ts';
@@ -63,10 +64,13 @@ export class RequestHandler {
   readonly #fairness: Fairness;
   /** Requests under way. Composite signals would do the same, but cost more than the rest of this class. */
   readonly #open = new Set<AbortController>();
+  /** A flood of requests in one packet begins slice by slice. Its own, so that nobody begins only after all long work that waits. */
+  readonly #turns: Turns;
 
   constructor(options: HandlerOptions) {
     const { closing, audit, table, clock } = options;
     this.#options = options;
+    this.#turns = new Turns(clock);
     this.#auditing = audit && { audit, table, clock };
     this.#fairness = new Fairness(options.fairness);
     closing.addEventListener('abort', () => {
@@ -84,24 +88,25 @@ export class RequestHandler {
       late = timedOut();
       request.abort(late);
     });
-    // What is asked may go on after this call, as a watch does: it ends with the exchange.
-    const onGone = () => {
-      this.#open.delete(request);
-      request.abort(exchange.signal.reason);
-    };
+    let done = false;
     this.#open.add(request);
-    exchange.signal.addEventListener('abort', onGone, { once: true });
-    if (exchange.signal.aborted) onGone();
+    exchange.whenOver((reason) => {
+      this.#open.delete(request);
+      // To abort what is over anyway would only take time.
+      if (!done) request.abort(reason);
+    });
     if (closing.aborted) request.abort(closing.reason);
     const audit = this.audit(exchange, exchange.request);
     if (audit) follow(audit, exchange, clock);
     try {
+      if (this.#turns.over()) await this.#turns.next();
       if (fromMember) exchange.relayed = relayedWrite(exchange.request);
       const user = await this.identify(exchange.request, authenticate, signal, audit);
       await this.#serve(exchange, user, signal, () => timer.cancel(), audit);
     } catch (error) {
       await this.#fail(exchange, late ?? error, audit);
     } finally {
+      done = true;
       timer.cancel();
     }
   }
@@ -197,13 +202,12 @@ export class RequestHandler {
     } finally {
       leave?.();
       if (verb === 'watch') watchesOpen.dec({ resource: labels.resource });
-      requestsTotal.inc({ ...labels, code });
-      if (!long) requestSeconds.observe(labels, (clock.monotonicMs() - startMs) / 1000);
+      requestAnswered({ ...labels, code }, long ? undefined : (clock.monotonicMs() - startMs) / 1000);
     }
   }
 
   async #fail(exchange: Exchange, error: unknown, audit: RequestAudit | undefined): Promise<void> {
-    if (exchange.signal.aborted) return;
+    if (exchange.over) return;
     const status = this.statusOf(exchange, error);
     audit?.failed(status.status);
     if (exchange.started) return exchange.destroy();
