@@ -7,14 +7,8 @@ import { fileURLToPath } from 'node:url';
 import type { MembershipChange } from '../src/consensus/types.ts';
 import { generateIdentity } from '../src/transport/index.ts';
 import type { PeerOptions } from './consensus-peer.ts';
-import type { Contestant } from './contestant.ts';
+import { type Contestant, daemonFlags } from './contestant.ts';
 
-/** As the launcher starts the daemon. */
-const daemonFlags = [
-  ...(process.env.FLAGS?.split(' ') ?? []),
-  '--max-semi-space-size=2',
-  '--disable-warning=ExperimentalWarning',
-];
 const peerPort = (index: number) => 23_901 + index;
 const clientPort = (index: number) => 23_911 + index;
 

@@ -27,6 +27,9 @@ export interface Figures {
   failoverMs: number[];
 }
 
+/** As the launcher starts the daemon. */
+export const daemonFlags = ['--max-semi-space-size=2', '--disable-warning=ExperimentalWarning'];
+
 const value = Buffer.alloc(1024, 'x');
 /** A run fails rather than hangs. */
 const failoverMsMax = 30_000;

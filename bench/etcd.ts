@@ -1,4 +1,4 @@
-/** Three etcd members on loopback, on the disk of the temporary folder, with etcd's own defaults. */
+/** Three etcd members on loopback, on the disk of the temporary folder, with etcd's own defaults but for TLS between members. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,10 +35,10 @@ export class EtcdCluster implements Contestant {
   }
 
   async restart(index: number): Promise<void> {
-    const [client, peer] = [`http://127.0.0.1:${clientPort(index)}`, `http://127.0.0.1:${peerPort(index)}`];
-    const all = [0, 1, 2].map((n) => `m${n}=http://127.0.0.1:${peerPort(n)}`).join(',');
+    const [client, peer] = [`http://127.0.0.1:${clientPort(index)}`, `https://127.0.0.1:${peerPort(index)}`];
+    const all = [0, 1, 2].map((n) => `m${n}=https://127.0.0.1:${peerPort(n)}`).join(',');
     const urls = ['--listen-client-urls', client, '--advertise-client-urls', client, '--listen-peer-urls', peer];
-    const cluster = ['--initial-advertise-peer-urls', peer, '--initial-cluster', all, '--name', `m${index}`];
+    const cluster = ['--peer-auto-tls', '--initial-advertise-peer-urls', peer, '--initial-cluster', all, '--name', `m${index}`];
     const folder = ['--data-dir', join(this.#dir, `m${index}`)];
     this.#members[index] = spawn('etcd', [...urls, ...cluster, ...folder, '--log-level', 'error'], { stdio: 'ignore' });
   }
