@@ -37,8 +37,12 @@ try {
   const url = `https://127.0.0.1:${lab.state.peers[0]?.localPort}`;
   const tls = { ca: field('certificate-authority-data'), cert: field('client-certificate-data'), key: field('client-key-data') };
   const client = createHttpClient({ url, ...tls });
-  const sessions = [0, 1, 2, 3].map(() => http2.connect(url, tls));
-  for (const session of sessions) session.setMaxListeners(0);
+  // Windows as Go's client has them, which kubectl and operators use; with Node's own, a long list waits for one after the other.
+  const sessions = [0, 1, 2, 3].map(() => http2.connect(url, { ...tls, settings: { initialWindowSize: 4 << 20 } }));
+  for (const session of sessions) {
+    session.setMaxListeners(0);
+    session.once('connect', () => session.setLocalWindowSize(1 << 30));
+  }
 
   /** The whole answer as text. */
   const ask = (path: string, accept = 'application/json') =>
