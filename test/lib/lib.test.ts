@@ -84,6 +84,20 @@ test('abortable stops waiting, whatever the promise does', async () => {
   assert.is(await abortable(Promise.resolve(5), new AbortController().signal), 5);
 });
 
+test('abortable after the end leaves no rejection that nobody hears', async () => {
+  const unheard: unknown[] = [];
+  const note = (reason: unknown) => unheard.push(reason);
+  process.on('unhandledRejection', note);
+  try {
+    const signal = AbortSignal.abort(new Error('over'));
+    assert.is(await abortable(Promise.reject(new Error('inner')), signal).catch((error: Error) => error.message), 'over');
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(unheard, []);
+  } finally {
+    process.off('unhandledRejection', note);
+  }
+});
+
 test('a repeating task goes on after an error and never overlaps with itself', async () => {
   const clock = new ManualClock();
   const errors: unknown[] = [];
