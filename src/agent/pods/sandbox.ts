@@ -58,11 +58,15 @@ export async function ensureSandbox(pod: Pod, paths: PodPaths, nodeName: string,
     await mkdir(paths.shm, { recursive: true, mode: 0o700 });
     const flags = Object.entries(namespaces).map(([kind, file]) => `--${kind}=${file}`);
     for (const file of Object.values(namespaces)) await writeFile(file, '');
-    if (namespaces.uts) await executor.check('unshare', [...flags, 'hostname', hostnameOf(pod, nodeName)]);
-    else if (flags.length) await executor.check('unshare', [...flags, 'true']);
-    if (!pod.spec?.hostIPC) {
-      await executor.check('mount', ['-t', 'tmpfs', '-o', `mode=1777,size=${shmBytes},nosuid,nodev,noexec`, 'shm', paths.shm]);
+    const inside = namespaces.uts ? ['hostname', hostnameOf(pod, nodeName)] : ['true'];
+    if (pod.spec?.hostIPC) {
+      if (flags.length) await executor.check('unshare', [...flags, ...inside]);
+      return;
     }
+    const options = `mode=1777,size=${shmBytes},nosuid,nodev,noexec`;
+    // Both by one shell: from here a process costs more than what it does.
+    const both = 'mount -t tmpfs -o "$0" shm "$1" || exit; shift; exec unshare "$@"';
+    await executor.check('sh', ['-c', both, options, paths.shm, ...flags, ...inside]);
   } catch (error) {
     throw new AgentError('Sandbox', `failed to create pod sandbox: ${errorMessage(error)}`, {}, error);
   }
