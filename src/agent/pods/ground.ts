@@ -2,7 +2,6 @@
  * The ground a pod's containers stand on: its cgroup, namespaces, address and volumes. `prepare` makes what is missing and is
  * quick when nothing is; `remove` takes it all away.
  */
-import { abortable } from '../../lib/deferred.ts';
 import { errorMessage } from '../../lib/errors.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Pod, PodSpec } from '../../machinery/types.ts';
@@ -66,9 +65,15 @@ export class PodGround {
 
   /** Rejects with the signal's reason, AgentError 'Sandbox', 'Network' or 'Volume'; the events are recorded here. */
   async prepare(signal: AbortSignal): Promise<void> {
-    const { services } = this.#context;
     const pod = this.#context.pod();
     if (!this.#cgroupParent) await this.limit((limits) => limits(pod.spec!));
+    // Neither needs the other. Both have ended when this does: nothing goes on behind a teardown.
+    const parts = await Promise.allSettled([this.#prepareSandbox(pod, signal), this.#prepareVolumes(pod, signal)]);
+    for (const part of parts) if (part.status === 'rejected') throw part.reason;
+  }
+
+  async #prepareSandbox(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { services } = this.#context;
     try {
       if (!pod.spec?.hostNetwork) await services.networkReady(signal);
       signal.throwIfAborted();
@@ -80,7 +85,11 @@ export class PodGround {
       services.events.record(pod, 'Warning', 'FailedCreatePodSandBox', message);
       throw error;
     }
-    await abortable(this.#objects.synced(signal), signal);
+  }
+
+  async #prepareVolumes(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { services } = this.#context;
+    await this.#objects.synced(signal);
     try {
       await this.#tokens.ensure(pod, signal);
       await this.volumes.setUp(pod);
@@ -150,7 +159,7 @@ export class PodGround {
     const { runtime, executor } = services;
     const { pid: namespaceFile, ...namespaces } = namespacesOf(pod, paths);
     const id = containerId(uid, pauseName, 0);
-    const place = { runtime, id, bundle: paths.pause, rootfs: paths.pauseRoot };
+    const place = { runtime, podUid: uid, id, bundle: paths.pause, rootfs: paths.pauseRoot };
     await stopPause(place, record.pause);
     await unmountBelow(namespaceFile!, executor);
     const cgroupsPath = `${this.cgroupParent}/${id}`;

@@ -44,8 +44,7 @@ export class ImagePuller {
   ): Promise<Image> {
     const { images, events, clock } = this.#options;
     const reference = container.image ?? '';
-    const policy =
-      container.imagePullPolicy ?? (/:[^/]+$/.test(reference) && !reference.endsWith(':latest') ? 'IfNotPresent' : 'Always');
+    const policy = pullPolicyOf(container);
     const present = policy === 'Always' ? undefined : await this.#find(reference, pod, fieldPath);
     if (present) {
       events.record(pod, 'Normal', 'Pulled', `Container image "${reference}" already present on machine`, fieldPath);
@@ -115,6 +114,11 @@ export class ImagePuller {
     // Asked again at once, the back-off itself becomes what the container waits for.
     return new ContainerWaiting(reason, message, nowMs + 1_000);
   }
+}
+
+/** As given, or by the tag. */
+export function pullPolicyOf({ image = '', imagePullPolicy }: Container): string {
+  return imagePullPolicy ?? (/:[^/]+$/.test(image) && !image.endsWith(':latest') ? 'IfNotPresent' : 'Always');
 }
 
 /** `1.234s`, `56ms`: how Go prints durations of this size. */

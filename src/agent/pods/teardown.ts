@@ -1,6 +1,6 @@
 /** Takes down what the agent made for a pod on this machine. Every part is idempotent, so a teardown cut short is begun again. */
 import { rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Pod } from '../../machinery/types.ts';
 import { stopPause } from '../runtime/pause.ts';
 import { removeTree } from '../volumes/mounts.ts';
@@ -22,7 +22,7 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
   }
   if (pod.spec?.shareProcessNamespace) {
     const id = containerId(uid, pauseName, 0);
-    await stopPause({ runtime: services.runtime, id, bundle: paths.pause, rootfs: paths.pauseRoot }, record.pause);
+    await stopPause({ runtime: services.runtime, podUid: uid, id, bundle: paths.pause, rootfs: paths.pauseRoot }, record.pause);
   }
   if (record.hadSandbox && !pod.spec?.hostNetwork) await network.detach(uid);
   await removeTree(dirname(paths.netns), executor);
@@ -38,11 +38,7 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
 export async function removeLeftover(services: PodServices, podUid: string): Promise<void> {
   const { runtime, images, cgroups, executor } = services;
   const { dir } = podPaths(services.options.dataDir, podUid);
-  for (const { id, bundle } of await runtime.list()) {
-    if (!bundle.startsWith(join(dir, '/'))) continue;
-    await runtime.delete(id);
-    await images.removeRoot(id);
-  }
+  for (const id of await runtime.deleteBelow(dir)) await images.removeRoot(id);
   await removeTree(dir, executor);
   await cgroups.removePod(podUid);
 }

@@ -15,6 +15,7 @@ import { type ProcessIdentity, processStart, signalProcess } from './process-ide
 export interface PauseOptions {
   runtime: ContainerRuntime;
   executor: Executor;
+  podUid: string;
   id: string;
   /** Folder of its own, made here. */
   bundle: string;
@@ -81,7 +82,7 @@ function elfHeader(fileBytes: number): Buffer {
 
 /** Starts it and binds its namespace to the file. AgentError 'Sandbox'; then nothing is left running. */
 export async function startPause(options: PauseOptions): Promise<ProcessIdentity> {
-  const { runtime, executor, id, bundle, rootfs, namespaceFile } = options;
+  const { runtime, executor, podUid, id, bundle, rootfs, namespaceFile } = options;
   await mkdir(rootfs, { recursive: true, mode: 0o755 });
   await mkdir(bundle, { recursive: true, mode: 0o700 });
   const program = join(rootfs, 'pause');
@@ -103,18 +104,18 @@ export async function startPause(options: PauseOptions): Promise<ProcessIdentity
     await executor.check('mount', ['--bind', `/proc/${pid}/ns/pid`, namespaceFile]);
     return { pid, start };
   } catch (error) {
-    await runtime.delete(id);
+    await runtime.abandon(podUid, id);
     throw new AgentError('Sandbox', `the pause process of the pod: ${errorMessage(error)}`, { id }, error);
   }
 }
 
 /** Everything in its namespace dies with it. `known` spares the runtime's slow way to kill. Idempotent. */
 export async function stopPause(
-  { runtime, id, bundle, rootfs }: Pick<PauseOptions, 'runtime' | 'id' | 'bundle' | 'rootfs'>,
+  { runtime, podUid, id, bundle, rootfs }: Pick<PauseOptions, 'runtime' | 'podUid' | 'id' | 'bundle' | 'rootfs'>,
   known: ProcessIdentity | undefined,
 ): Promise<void> {
   if (known) await signalProcess(known, 'SIGKILL');
-  await runtime.delete(id);
+  await runtime.abandon(podUid, id);
   await rm(bundle, { recursive: true, force: true });
   await rm(rootfs, { recursive: true, force: true });
 }
