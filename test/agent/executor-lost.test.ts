@@ -1,5 +1,6 @@
 /** The process that runs the agent's commands dies, or the agent in the middle of a release: nothing is lost, nothing stays. */
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -48,6 +49,24 @@ test('what an agent died before giving back is given back by the next one', asyn
   await until('it is gone again', () => !existsSync(root));
   assert.not(mountsOf(lab.dataDir).some((line) => line.includes(root)));
   assert.is((await lab.running('begun')).status?.containerStatuses?.[0]?.restartCount, 0);
+});
+
+test('what a runtime leaves that was killed while it began is no obstacle', async () => {
+  const { metadata } = await lab.createPod('half', { containers: [shell('exec sleep 1000')] });
+  await lab.running('half');
+  const uid = metadata.uid!;
+  await lab.stopAgent();
+  const record = recordOf(uid);
+  const run = record.containers.main!.current!;
+  const state = join(lab.dataDir, 'runtime', run.id);
+  rmSync(join(state, 'state.json'));
+  writeFileSync(join(state, 'copy'), '');
+  execFileSync('mount', ['--bind', '/bin/true', join(state, 'copy')]);
+  Object.assign(run, { state: 'creating', pid: undefined, pidStart: undefined });
+  writeFileSync(fileOf(uid), JSON.stringify(record));
+  await lab.startAgent();
+  await until('it runs again', () => recordOf(uid).containers.main?.current?.state === 'running');
+  assert.not(existsSync(join(state, 'copy')));
 });
 
 test('a container that is being created when the executor dies is created once', async () => {

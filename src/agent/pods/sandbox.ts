@@ -40,7 +40,10 @@ export function hostnameOf(pod: Pod, nodeName: string): string {
 
 /** True when every namespace file is still bound: false after a restart of the machine. */
 export async function sandboxStands(pod: Pod, paths: PodPaths): Promise<boolean> {
-  const mounted = new Set(await mountsBelow(paths.dir));
+  return isComplete(pod, paths, new Set(await mountsBelow(paths.dir)));
+}
+
+function isComplete(pod: Pod, paths: PodPaths, mounted: ReadonlySet<string>): boolean {
   return [...Object.values(namespacesOf(pod, paths)), ...(pod.spec?.hostIPC ? [] : [paths.shm])].every((file) =>
     mounted.has(file),
   );
@@ -48,12 +51,12 @@ export async function sandboxStands(pod: Pod, paths: PodPaths): Promise<boolean>
 
 /** Makes what is missing. What stands is kept only when it is complete. AgentError 'Sandbox'. */
 export async function ensureSandbox(pod: Pod, paths: PodPaths, nodeName: string, executor: Executor): Promise<void> {
-  if (await sandboxStands(pod, paths)) return;
+  const mounted = new Set(await mountsBelow(paths.dir));
+  if (isComplete(pod, paths, mounted)) return;
   // The shared process namespace needs a process that stays in it: it comes later, when the others stand.
   const { pid: _pid, ...namespaces } = namespacesOf(pod, paths);
   try {
-    await unmountBelow(dirname(paths.netns), executor);
-    await unmountBelow(paths.shm, executor);
+    if (mounted.size > 0) for (const dir of [dirname(paths.netns), paths.shm]) await unmountBelow(dir, executor);
     await mkdir(dirname(paths.netns), { recursive: true, mode: 0o700 });
     await mkdir(paths.shm, { recursive: true, mode: 0o700 });
     const flags = Object.entries(namespaces).map(([kind, file]) => `--${kind}=${file}`);

@@ -27,7 +27,7 @@ export interface StatusWriterOptions {
 const retryMsMin = 100;
 const retryMsMax = 5_000;
 /** How long a status that says only that containers are being made waits for the next, which is mostly the one that matters. */
-const passingMs = 100;
+const passingMs = 500;
 const passingReasons: readonly (string | undefined)[] = ['ContainerCreating', 'PodInitializing'];
 /** Conditions that only the agent writes. */
 const agentConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', ...resizeConditions];

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Pod } from '../../machinery/types.ts';
 import { stopPause } from '../runtime/pause.ts';
-import { removeTree } from '../volumes/mounts.ts';
+import { removeTree, unmountBelow } from '../volumes/mounts.ts';
 import { releaseRun } from './container-launch.ts';
 import { containersOf } from './pod-context.ts';
 import { containerId, type PodPaths, type PodRecord, pauseName, podPaths } from './record.ts';
@@ -25,9 +25,11 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
     await stopPause({ runtime: services.runtime, podUid: uid, id, bundle: paths.pause, rootfs: paths.pauseRoot }, record.pause);
   }
   if (record.hadSandbox && !pod.spec?.hostNetwork) await network.detach(uid);
-  await removeTree(dirname(paths.netns), executor);
-  for (const dir of [paths.shm, paths.volumes, paths.subPaths]) await removeTree(dir, executor);
-  await rm(paths.files, { recursive: true, force: true });
+  // All of them at once: what is below the folder and mounted is of these.
+  await unmountBelow(paths.dir, executor);
+  for (const dir of [dirname(paths.netns), paths.shm, paths.volumes, paths.subPaths, paths.files]) {
+    await rm(dir, { recursive: true, force: true });
+  }
   await cgroups.removePod(uid);
 }
 

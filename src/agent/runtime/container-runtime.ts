@@ -9,6 +9,7 @@ import { errorCode } from '../../lib/errors.ts';
 import { AgentError } from '../errors.ts';
 import { argumentsOf, endProcesses } from '../host/strays.ts';
 import type { CgroupLimits, Cgroups, Executor } from '../types.ts';
+import { unmountBelow } from '../volumes/mounts.ts';
 import { type ProcessIdentity, processStart } from './process-identity.ts';
 import { limitResources, type OciSpec } from './spec.ts';
 
@@ -127,7 +128,11 @@ export class ContainerRuntime {
     const { cgroups } = this.#options;
     await this.#endMonitors((argument) => argument === id);
     await endProcesses(() => cgroups.containerProcesses(podUid, id));
+    // A runtime that was killed while it began has a copy of itself mounted here, and no state by which it would find the folder.
+    const folder = join(this.#root, id);
+    await unmountBelow(folder, this.#options.executor);
     await this.delete(id);
+    await rm(folder, { recursive: true, force: true });
     await cgroups.removeContainer(podUid, id);
   }
 

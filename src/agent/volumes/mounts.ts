@@ -28,8 +28,10 @@ export async function unmountBelow(dir: string, executor: Executor): Promise<voi
   const points = await mountsBelow(dir);
   if (points.length === 0) return;
   await executor.run('umount', points);
+  const busy = await mountsBelow(dir);
+  if (busy.length === 0) return;
   // A busy one is detached: it goes when its last user does, and nothing below it can be reached through the path.
-  for (const point of await mountsBelow(dir)) await executor.run('umount', ['--lazy', point]);
+  for (const point of busy) await executor.run('umount', ['--lazy', point]);
   const left = await mountsBelow(dir);
   if (left.length) throw new AgentError('StillMounted', `still mounted: ${left.join(', ')}`, { mounts: left });
 }

@@ -71,7 +71,9 @@ export class PodVolumes {
   async containerMounts(pod: Pod, container: Container, env: ReadonlyMap<string, string>, subPaths: string): Promise<OciMount[]> {
     const mounts: OciMount[] = [];
     // Of an attempt that broke off before it was on record.
-    await unmountBelow(subPaths, this.#options.executor);
+    if (container.volumeMounts?.some(({ subPath, subPathExpr }) => subPath || subPathExpr)) {
+      await unmountBelow(subPaths, this.#options.executor);
+    }
     for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
       const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
       if (!volume) throw new AgentError('ContainerConfig', `volume "${mount.name}" of container "${container.name}" not found`);

@@ -44,7 +44,7 @@ export function runningContainers(pod: Pod): RunningContainer[] {
   }));
 }
 
-/** `unwatched`: containers whose monitor was killed. */
+/** `unwatched`: containers whose monitor was killed. One whose creation broke off then has another, or none. */
 export function wantedOnHost(host: Host, pods: readonly Pod[], unwatched: ReadonlySet<string>): string[] {
   const lines: string[] = [];
   for (const pod of pods) {
@@ -77,7 +77,7 @@ export function wantedOnHost(host: Host, pods: readonly Pod[], unwatched: Readon
   return lines.sort();
 }
 
-export function foundOnHost(host: Host): string[] {
+export function foundOnHost(host: Host, unwatched: ReadonlySet<string> = new Set()): string[] {
   const { dataDir, cgroupRoot, netnsFile } = host;
   const inside = (...words: string[]) => execFileSync('nsenter', [`--net=${netnsFile}`, ...words], { encoding: 'utf8' });
   const names = (folder: string) => (existsSync(folder) ? readdirSync(folder) : []);
@@ -98,7 +98,7 @@ export function foundOnHost(host: Host): string[] {
   const maps = inside('nft', 'list', 'map', 'ip', 'kontiki', 'host_ports');
   for (const [, port, ip, to] of maps.matchAll(/tcp \. (\d+) : ([\d.]+) \. (\d+)/g)) lines.push(`port ${port} ${ip}:${to}`);
   lines.push(...cgroups(cgroupRoot), ...monitors(dataDir));
-  return lines.sort();
+  return lines.filter((line) => !(line.startsWith('monitor ') && unwatched.has(line.slice('monitor '.length)))).sort();
 }
 
 /** Of every hierarchy, each cgroup once: those of pods, those of containers, and the containers in which processes live. */
