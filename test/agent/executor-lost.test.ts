@@ -69,6 +69,20 @@ test('what a runtime leaves that was killed while it began is no obstacle', asyn
   assert.not(existsSync(join(state, 'copy')));
 });
 
+test('a sandbox whose making broke off before its files were written is made whole', async () => {
+  const { metadata } = await lab.createPod('bare', { containers: [shell('exec sleep 1000')] });
+  await lab.running('bare');
+  const uid = metadata.uid!;
+  await lab.stopAgent();
+  const record = recordOf(uid);
+  Object.assign(record.containers.main!.current!, { state: 'creating', pid: undefined, pidStart: undefined });
+  writeFileSync(fileOf(uid), JSON.stringify(record));
+  rmSync(join(lab.dataDir, 'pods', uid, '_files'), { recursive: true });
+  await lab.startAgent();
+  await until('it runs again', () => recordOf(uid).containers.main?.current?.state === 'running');
+  assert.is(recordOf(uid).containers.main?.current?.attempt, 0);
+});
+
 test('a container that is being created when the executor dies is created once', async () => {
   const names = ['a', 'b', 'c', 'd'];
   const created = await Promise.all(names.map((name) => lab.createPod(name, { containers: [shell('exec sleep 1000')] })));

@@ -143,12 +143,12 @@ export class PodGround {
     record.ip = undefined;
     await save();
     await ensureSandbox(pod, paths, options.nodeName, executor);
-    if (!pod.spec?.hostNetwork) {
-      record.ip = (await network.attach(uid, paths.netns)).ip;
-      await services.hostPorts.lead(uid, record.ip);
-    }
-    await writePodFiles(pod, paths, options.nodeName, addressOf(this.#context));
+    const ip = pod.spec?.hostNetwork ? undefined : (await network.attach(uid, paths.netns)).ip;
+    if (ip !== undefined) await services.hostPorts.lead(uid, ip);
+    await writePodFiles(pod, paths, options.nodeName, ip ?? addressOf(this.#context));
     if (pod.spec?.shareProcessNamespace) await this.#startPause(pod);
+    // Last: with the address on record the sandbox counts as whole.
+    record.ip = ip;
     this.#ready = true;
     await save();
     publish();

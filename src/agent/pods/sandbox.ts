@@ -2,7 +2,7 @@
  * A pod's namespaces without a process that holds them: `unshare` makes them and binds each to a file below the pod's folder;
  * containers join by path. Also what all containers of the pod share: /dev/shm, /etc/hosts, /etc/hostname, /etc/resolv.conf.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import type { Pod } from '../../machinery/types.ts';
@@ -12,6 +12,8 @@ import type { Executor } from '../types.ts';
 import { mountsBelow, unmountBelow } from '../volumes/mounts.ts';
 import type { PodPaths } from './record.ts';
 
+/** Of the pod's files the one written last. */
+const lastFile = 'resolv.conf';
 const shmBytes = 64 * 1024 * 1024;
 
 export interface Namespaces {
@@ -38,9 +40,13 @@ export function hostnameOf(pod: Pod, nodeName: string): string {
   return (spec.hostname ?? pod.metadata.name).slice(0, 63).replace(/[-.]+$/, '');
 }
 
-/** True when every namespace file is still bound: false after a restart of the machine. */
+/** True when every namespace file is still bound, which it is not after a restart of the machine, and the pod's files are written. */
 export async function sandboxStands(pod: Pod, paths: PodPaths): Promise<boolean> {
-  return isComplete(pod, paths, new Set(await mountsBelow(paths.dir)));
+  const written = await access(join(paths.files, lastFile)).then(
+    () => true,
+    () => false,
+  );
+  return written && isComplete(pod, paths, new Set(await mountsBelow(paths.dir)));
 }
 
 function isComplete(pod: Pod, paths: PodPaths, mounted: ReadonlySet<string>): boolean {
@@ -83,7 +89,7 @@ export async function writePodFiles(pod: Pod, paths: PodPaths, nodeName: string,
   await writeFile(join(paths.files, 'hosts'), hostsText(pod, hostname, ip, hostsFile), { mode: 0o644 });
   await writeFile(join(paths.files, 'hostname'), `${hostname}\n`, { mode: 0o644 });
   const machine = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
-  await writeFile(join(paths.files, 'resolv.conf'), resolvText(pod, machine), { mode: 0o644 });
+  await writeFile(join(paths.files, lastFile), resolvText(pod, machine), { mode: 0o644 });
 }
 
 /** Pure. */
