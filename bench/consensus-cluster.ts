@@ -10,7 +10,11 @@ import type { PeerOptions } from './consensus-peer.ts';
 import type { Contestant } from './contestant.ts';
 
 /** As the launcher starts the daemon. */
-const daemonFlags = ['--max-semi-space-size=2', '--disable-warning=ExperimentalWarning'];
+const daemonFlags = [
+  ...(process.env.FLAGS?.split(' ') ?? []),
+  '--max-semi-space-size=2',
+  '--disable-warning=ExperimentalWarning',
+];
 const peerPort = (index: number) => 23_901 + index;
 const clientPort = (index: number) => 23_911 + index;
 

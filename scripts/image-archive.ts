@@ -8,6 +8,8 @@ import { dirname, join } from 'node:path';
 export interface ImageArchive {
   /** For example `demo:1`. */
   reference: string;
+  /** Further names of the same image. */
+  aliases?: string[];
   /** Path in the image → text, or the path of a file of this machine. Executable when it comes from this machine. */
   files: Record<string, { text: string } | { from: string }>;
   /** Path in the image → target. */
@@ -54,7 +56,7 @@ export function writeImageArchive(file: string, image: ImageArchive): void {
     );
     const configName = `${sha256(config)}.json`;
     writeFileSync(join(staging, configName), config);
-    const manifest = [{ Config: configName, RepoTags: [image.reference], Layers: ['layer.tar'] }];
+    const manifest = [{ Config: configName, RepoTags: [image.reference, ...(image.aliases ?? [])], Layers: ['layer.tar'] }];
     writeFileSync(join(staging, 'manifest.json'), JSON.stringify(manifest));
     tar(file, staging, ['manifest.json', configName, 'layer.tar']);
   } finally {
@@ -126,19 +128,22 @@ export function busyboxImage(reference: string, extra: Partial<ImageArchive> = {
   };
 }
 
+/** A program of this machine, with the libraries that it needs, at the same places in an image. */
+export function programFiles(program: string): Record<string, { from: string }> {
+  const listed = execFileSync('ldd', [program], { encoding: 'utf8' });
+  const libraries = [...listed.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] as string);
+  return Object.fromEntries([program, ...libraries].map((file) => [file.slice(1), { from: file }]));
+}
+
 /** Debian's nginx-light with the libraries it needs; `page` is what it serves. */
 export function nginxImage(reference: string, page: string): ImageArchive {
-  const nginx = '/usr/sbin/nginx';
-  const listed = execFileSync('ldd', [nginx], { encoding: 'utf8' });
-  const libraries = [...listed.matchAll(/(\/\S+) \(0x/g)].map((match) => match[1] as string);
   const config = `user root; worker_processes 1; pid /tmp/nginx.pid; error_log /dev/stderr;
 events { worker_connections 64; }
 http { access_log /dev/stdout; server { listen 80; location / { root /usr/share/nginx/html; } } }
 `;
   return busyboxImage(reference, {
     files: {
-      'usr/sbin/nginx': { from: nginx },
-      ...Object.fromEntries(libraries.map((library) => [library.slice(1), { from: library }])),
+      ...programFiles('/usr/sbin/nginx'),
       'etc/nginx/nginx.conf': { text: config },
       'usr/share/nginx/html/index.html': { text: page },
       'var/log/nginx/.keep': { text: '' },

@@ -30,7 +30,7 @@ const suites: Suite[] = [
     ...['lib', 'node', 'machinery', 'cel', 'consensus', 'simulation', 'regression', 'gossip', 'store', 'transport'],
     ...['client', 'kinds', 'streams', 'api', 'clients', 'scheduler', 'controllers'],
     ...['host', 'images', 'network', 'agent'],
-    ...['lab', 'recovery', 'cluster', 'membership', 'protection', 'chaos'],
+    ...['lab', 'recovery', 'cluster', 'seeds', 'membership', 'protection', 'chaos'],
   ].map(uvu),
 ];
 

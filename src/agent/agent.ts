@@ -30,10 +30,13 @@ import { Objects } from './pods/objects.ts';
 import { PodManager } from './pods/pod-manager.ts';
 import { serviceLinks } from './pods/service-links.ts';
 import type { PodEvents, PodServices } from './pods/services.ts';
+import { UserNamespaceCheck } from './pods/user-namespace.ts';
+import { UserRanges } from './pods/user-ranges.ts';
 import { readBoundingSet } from './runtime/capabilities.ts';
 import { ContainerRuntime } from './runtime/container-runtime.ts';
 import { readHostDevices } from './runtime/host-devices.ts';
 import { SeccompProfiles } from './runtime/seccomp.ts';
+import { UsageStats } from './stats/usage-stats.ts';
 import { StreamsServer } from './streams/server.ts';
 import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from './types.ts';
 import { kubeletVersion, runtimeVersion } from './version.ts';
@@ -84,11 +87,13 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
       await network.sweep(manager.podUids());
       await hostPorts.start();
     },
+    handlers: () => runtime.handlers,
     pressure: () => eviction.conditions,
     runtimeVersion,
     kubeletVersion,
   });
-  const meter = new PodMeter({ cgroups, images, disk: new DiskMeter({ executor, logger }) });
+  const disk = new DiskMeter({ executor, logger });
+  const meter = new PodMeter({ cgroups, images, disk });
   const eviction = new PressureRelief({
     settings: options.eviction ?? noEviction,
     readSignals: parts.readSignals ?? (() => readSignals(options.dataDir)),
@@ -119,6 +124,8 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     objects: new Objects({ client, clock, random, logger }),
     ledger,
     hostPorts,
+    userRanges: new UserRanges(),
+    userNamespaces: new UserNamespaceCheck(executor, options.dataDir),
     nodeKnown: (signal) => abortable(keeper.known, signal),
     node: () => keeper.node,
     pressure: () => eviction.conditions,
@@ -131,12 +138,15 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     serviceLinks: (namespace, all) => serviceLinks(links.list(), namespace, all),
   };
   const manager = new PodManager(services, random);
+  const { nodeName, dataDir } = options;
+  const stats = new UsageStats({ nodeName, dataDir, pods: () => manager.all(), cgroups, images, disk, clock, logger });
   const server = new StreamsServer({
     socketPath: options.agentSocket,
     dataDir: options.dataDir,
     manager,
     runtime,
     images,
+    stats,
     summary: async () => ({
       capacity: machine.capacity,
       allocatable: ledger.allocatable,
@@ -189,6 +199,7 @@ export async function createAgent(parts: AgentParts): Promise<Agent> {
     },
     async stop() {
       stopping.abort(new Error('the agent stops'));
+      stats.stop();
       await server.close();
       await lease?.stop();
       await collector?.stop();

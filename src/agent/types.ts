@@ -5,7 +5,10 @@
 import type { PodSpec } from '../machinery/types.ts';
 import type { AgentError } from './errors.ts';
 import type { EvictionSettings } from './eviction/types.ts';
+import type { CgroupUsage } from './host/cgroup-usage.ts';
+import type { IdMapping } from './host/user-namespaces.ts';
 import type { GarbagePolicy } from './images/garbage.ts';
+import type { LxcfsSettings } from './runtime/lxcfs.ts';
 
 export interface CommandResult {
   exitCode: number;
@@ -112,6 +115,13 @@ export interface ImageExport {
   content: AsyncIterable<Buffer>;
 }
 
+export interface RootOptions {
+  /** Nothing can be written, and there is no layer to write to. */
+  readOnly?: boolean;
+  /** Owners of files as this namespace has them. */
+  mapping?: IdMapping;
+}
+
 export interface ImageStore {
   list(): Promise<Image[]>;
   /** By reference in any form users write (nginx, nginx:1.25, registry/x@sha256:…) or by id. */
@@ -146,11 +156,15 @@ export interface ImageStore {
    * Mounts a container's root (overlay of the layers and a fresh read-write layer) and returns the mount point.
    * `inUse` images are never removed. Idempotent for one container id.
    */
-  mountRoot(containerId: string, image: Image): Promise<string>;
+  mountRoot(containerId: string, image: Image, options?: RootOptions): Promise<string>;
+  /** Where `mountRoot` mounted it; undefined when it did not, or not since the machine started. */
+  mountedRoot(containerId: string): Promise<string | undefined>;
   /** The folder on disk that holds what a container has written below its root. Pure. */
   writableLayer(containerId: string): string;
   /** Unmounts and removes the read-write layer. Idempotent. */
   removeRoot(containerId: string): Promise<void>;
+  /** The same for every id that begins so. */
+  removeRootsOf(prefix: string): Promise<void>;
 }
 
 /** A port of this machine that leads to one of a pod. */
@@ -185,6 +199,10 @@ export interface PodNetwork {
   stop(): Promise<void>;
 }
 
+/** The OCI runtimes that the agent can drive: what a RuntimeClass's handler may be here. */
+export const runtimeNames = ['runc', 'crun'] as const;
+export type RuntimeName = (typeof runtimeNames)[number];
+
 /** Cgroup limits of a pod or container, from requests and limits. */
 export interface CgroupLimits {
   cpuShares: number;
@@ -203,8 +221,11 @@ export interface Cgroups {
     limits: CgroupLimits,
   ): Promise<string>;
   removePod(podUid: string): Promise<void>;
-  /** Usage of the whole pod. Working set = usage − inactive_file. */
-  podUsage(podUid: string): Promise<{ cpuNanos: number; memoryWorkingSetBytes: number } | undefined>;
+  /** Usage of the whole pod; undefined: it has no cgroup. */
+  podUsage(podUid: string): Promise<CgroupUsage | undefined>;
+  containerUsage(podUid: string, containerId: string): Promise<CgroupUsage | undefined>;
+  /** Of all pods together, or of their monitors. */
+  groupUsage(group: 'pods' | 'monitor'): Promise<CgroupUsage | undefined>;
   /** Working set of one container of a pod, bytes. */
   containerMemory(podUid: string, containerId: string): Promise<number | undefined>;
   /** Processes and threads of the whole pod. */
@@ -242,7 +263,8 @@ export interface AgentOptions {
   leaseSocket?: string;
   /** Name of this node's cgroup below each controller's root, for example `kontiki` or `kontiki-lab/peer-1`. */
   cgroupRoot: string;
-  runtime: 'runc' | 'crun';
+  /** For pods whose RuntimeClass names no other. */
+  runtime: RuntimeName;
   insecureRegistries: string[];
   /** When images that nobody needs are removed; left out: never. */
   imageGarbage?: GarbagePolicy;
@@ -255,6 +277,8 @@ export interface AgentOptions {
   eviction?: EvictionSettings;
   /** How long pods that need the lease run on when it is lost; left out: not at all. */
   stopAfterLeaseLossMs?: number;
+  /** Containers see their own limits in files of /proc; left out: the machine's. */
+  lxcfs?: LxcfsSettings;
   /** Folder of static pods; left out: none. */
   staticPodPath?: string;
   labels: Record<string, string>;

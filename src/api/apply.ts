@@ -28,7 +28,7 @@ import { demandCreation, planCreation } from './create.ts';
 import { checkPatchOptions, entriesOf, formsOf, type Track, withoutManaged, writeFacts } from './field-tracking.ts';
 import { apiVersionOf, groupResource, type ResolvedKind } from './kind-table.ts';
 import { checkIdentity, decodeInput, isRecord } from './object-input.ts';
-import { newUid } from './object-metadata.ts';
+import { checkSameUid, newUid } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { fromStorage, objectOf } from './stored-objects.ts';
@@ -57,7 +57,7 @@ export async function applyObject(
     options.warnings.splice(0, Number.POSITIVE_INFINITY, ...attempt.warnings);
     return plan;
   });
-  return outcomeOf(resolved, done, created ? 201 : 200);
+  return outcomeOf(resolved, done, (done.created ?? created) ? 201 : 200);
 }
 
 async function planApply(
@@ -77,6 +77,7 @@ async function planApply(
   if (uid) next.metadata.uid = uid;
   if (resourceVersion) next.metadata.resourceVersion = resourceVersion;
   checkIdentity(target, next);
+  checkSameUid(next, stored, resolved.kind);
   return planUpdate(context, target, record, next, { track: () => entries, options });
 }
 

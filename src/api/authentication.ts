@@ -16,7 +16,7 @@ export const authenticatedGroup = 'system:authenticated';
 export const systemUser: User = { name: 'system:apiserver', groups: ['system:masters', authenticatedGroup] };
 export const anonymous: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
 
-const tokenProtocolPrefix = 'base64url.bearer.authorization.k8s.io.';
+export const tokenProtocolPrefix = 'base64url.bearer.authorization.k8s.io.';
 
 /** A connection keeps its user; certificates are not asked for again. */
 const users = new WeakMap<Socket, User>();

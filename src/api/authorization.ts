@@ -1,4 +1,5 @@
 /** The question of who may do what, the errors for "no", and the fixed table of what agents may do. */
+import type { FieldRequirement } from '../machinery/selectors.ts';
 import { failure, forbidden, type StatusError } from '../machinery/status.ts';
 import type { PolicyRule } from '../machinery/types.ts';
 import type { User } from './types.ts';
@@ -16,6 +17,8 @@ export interface ResourceAttributes {
   subresource?: string;
   namespace?: string;
   name?: string;
+  /** Of a list or watch: what the caller is content with. Left out: everything. */
+  fieldSelector?: readonly FieldRequirement[];
 }
 
 export interface PathAttributes {
@@ -51,11 +54,13 @@ interface Rule {
   verbs: string[];
   /** The object must have the node's name; a creation names it only in its body, where admission looks. */
   ownName?: true;
-  /** Only what a pod names that is bound to the node. */
+  /** Only pods that are bound to the node, and what they name. */
   ofItsPods?: true;
+  /** Only when the caller is content with the pods that are bound to the node. */
+  selectsItsPods?: true;
 }
 
-/** Which ConfigMaps and Secrets the pods of a node name. */
+/** Which pods a node has, and which ConfigMaps and Secrets they name. */
 export interface NodeReferences {
   has(node: string, resource: string, namespace: string, name: string): boolean;
 }
@@ -63,9 +68,12 @@ export interface NodeReferences {
 const reading = ['get', 'list', 'watch'];
 const writing = ['create', 'update', 'patch', 'delete'];
 const nodeRules: Rule[] = [
-  { group: '', resources: ['nodes', 'pods', 'services', 'endpoints', 'namespaces'], verbs: reading },
-  { group: '', resources: ['configmaps', 'secrets'], verbs: reading, ofItsPods: true },
+  // All nodes, unlike Kubernetes: agents make the routes between them themselves.
+  { group: '', resources: ['nodes', 'services', 'endpoints', 'namespaces'], verbs: reading },
+  { group: '', resources: ['pods', 'configmaps', 'secrets'], verbs: reading, ofItsPods: true },
+  { group: '', resources: ['pods'], verbs: ['list', 'watch'], selectsItsPods: true },
   { group: 'discovery.k8s.io', resources: ['endpointslices'], verbs: reading },
+  { group: 'node.k8s.io', resources: ['runtimeclasses'], verbs: reading },
   { group: '', resources: ['nodes', 'nodes/status'], verbs: ['create', 'update', 'patch'], ownName: true },
   { group: '', resources: ['pods/status'], verbs: ['update', 'patch'] },
   // Of pods only the mirrors of its static ones: see node-restriction.ts.
@@ -83,9 +91,14 @@ export function nodeAllows(attributes: ResourceAttributes, references: NodeRefer
   if (node === undefined) return false;
   const { resource, namespace = '', name = '' } = attributes;
   return nodeRules.some((rule) => {
-    return applies(rule, attributes, node) && (!rule.ofItsPods || references.has(node, resource, namespace, name));
+    if (!applies(rule, attributes, node)) return false;
+    if (rule.selectsItsPods) return selectsNode(attributes, node);
+    return !rule.ofItsPods || references.has(node, resource, namespace, name);
   });
 }
+
+const selectsNode = ({ fieldSelector = [] }: ResourceAttributes, node: string) =>
+  fieldSelector.some(({ field, operator, value }) => field === 'spec.nodeName' && operator === '=' && value === node);
 
 function applies(rule: Rule, attributes: ResourceAttributes, node: string): boolean {
   const resource = attributes.subresource ? `${attributes.resource}/${attributes.subresource}` : attributes.resource;

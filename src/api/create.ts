@@ -10,7 +10,7 @@ import { setManaged, type Track, updateTracker } from './field-tracking.ts';
 import { groupResource } from './kind-table.ts';
 import { admitIntoNamespace } from './namespace-lifecycle.ts';
 import { checkIdentity, decodeInput } from './object-input.ts';
-import { generateName, newUid, stampNew } from './object-metadata.ts';
+import { generateName, namesVersion, newUid, stampNew, versionOfNew } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
 import { admitRoleWrite } from './rbac/escalation.ts';
 import type { NamedTarget, Outcome, RegistryContext, Target, WriteOptions } from './registry-types.ts';
@@ -49,9 +49,13 @@ async function createNamed(context: RegistryContext, target: Target, input: Kube
   const named: NamedTarget = { ...target, name };
   const uid = newUid(context.random);
   const track = updateTracker(context, named, options, 'CreateOptions');
+  // Nothing is stored by a dry run.
+  const unfit = namesVersion(input) && !options.dryRun;
   const done = await writeLoop(context, named, options.dryRun, async (record) => {
-    if (record) throw alreadyExists(groupResource(kind), name);
-    return planCreation(context, named, copyJson(input), { uid, track, options });
+    if (record && !unfit) throw alreadyExists(groupResource(kind), name);
+    const plan = await planCreation(context, named, copyJson(input), { uid, track, options });
+    if (unfit) throw versionOfNew();
+    return plan;
   });
   return outcomeOf(target.resolved, done, 201);
 }

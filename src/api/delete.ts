@@ -8,7 +8,7 @@ import type { StoreRecord } from '../store/types.ts';
 import { admissionRequest, withAdmitted } from './admission/request.ts';
 import { groupResource } from './kind-table.ts';
 import { admitNamespaceDeletion, isNamespaceKind, markTerminating } from './namespace-lifecycle.ts';
-import { checkPreconditions, timestamp } from './object-metadata.ts';
+import { checkDeletionPreconditions, timestamp } from './object-metadata.ts';
 import { outcomeOf, success } from './outcome.ts';
 import { type ListRequest, listEntries } from './read.ts';
 import type { DeletionOptions, NamedTarget, Outcome, RegistryContext, Target } from './registry-types.ts';
@@ -45,7 +45,7 @@ async function planDeletion(
 ): Promise<Plan> {
   const { kind } = target.resolved;
   const current = objectOf(record);
-  checkPreconditions(current, kind, options.preconditions ?? {});
+  checkDeletionPreconditions(current, kind, options.preconditions ?? {});
   if (isNamespaceKind(kind)) admitNamespaceDeletion(current);
   const request = admissionRequest({ operation: 'DELETE', target, oldObject: current, options });
   await context.admission.admit(request, context);
@@ -54,7 +54,7 @@ async function planDeletion(
     kind.prepareDelete?.(next, { nowMs: context.clock.wallMs() });
     mark?.(next);
   }
-  setFinalizers(next, options.propagationPolicy ?? defaultPolicy(kind));
+  if (kind.defaultPropagation !== 'Unsupported') setFinalizers(next, options.propagationPolicy ?? defaultPolicy(kind));
   setDeletion(next, kind, options.gracePeriodSeconds, context.clock.wallMs());
   return withAdmitted(finished(context, kind, next) ?? { next }, request);
 }

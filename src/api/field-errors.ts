@@ -8,6 +8,7 @@ export function invalidObject(kind: KindDefinition, name: string, errors: readon
 
 /** Without repetitions: the registry and a kind may find the same thing. */
 export function uniqueErrors(...lists: (readonly FieldError[])[]): FieldError[] {
+  if (lists.every((list) => list.length === 0)) return [];
   const seen = new Map<string, FieldError>();
   for (const error of lists.flat()) seen.set(JSON.stringify([error.type, error.field, error.detail, error.value]), error);
   return [...seen.values()];

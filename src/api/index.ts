@@ -2,6 +2,7 @@
 
 import { serviceUnavailable } from '../machinery/status.ts';
 import { AdmissionChain, standardPlugins } from './admission/index.ts';
+import { typeWarnings } from './admission-policy/type-checking.ts';
 import { Aggregator } from './aggregation/aggregator.ts';
 import { Audit } from './audit/audit.ts';
 import { Authenticator, systemUser } from './authentication.ts';
@@ -71,11 +72,12 @@ export function createApi(options: ApiOptions): Api {
     fairness: options.fairness,
   });
   const authenticator = new Authenticator(tokens, { store, clock });
-  const upgrades = { handler, registry, agents, upstreams, aggregator, logger, closing };
+  const upgrades = { handler, registry, resources, agents, upstreams, aggregator, logger, closing };
   const listeners = new Listeners({
     service: {
       userOf: (request, socket, signal) => authenticator.userOf(request, socket, signal),
-      request: (request, response, authenticate) => void handler.handle(new Exchange(request, response), authenticate),
+      request: (request, response, authenticate, fromMember) =>
+        void handler.handle(new Exchange(request, response), authenticate, fromMember),
       upgrade: (upgrade, authenticate) => void handleUpgrade(upgrades, upgrade, authenticate),
     },
     logger,
@@ -91,6 +93,7 @@ export function createApi(options: ApiOptions): Api {
       await keys.ensure(signal);
       await bootstrapCluster(client(), claims.apiAddress, signal);
     },
+    policyWarnings: ({ spec }) => typeWarnings(spec ?? {}, table),
     runAggregator: (signal) => aggregator.run(client(), signal),
     rotateServiceAccountKeys: (signal) => keys.rotate(signal),
     async close() {

@@ -15,9 +15,11 @@ import type {
   WatchOptions,
 } from '../machinery/client.ts';
 import type { Resource } from '../machinery/resources.ts';
+import { parseFieldSelector } from '../machinery/selectors.ts';
 import { expired, type StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
-import { type Authorizer, demandAccess } from './authorization.ts';
+import { type Authorizer, demandAccess, type ResourceAttributes } from './authorization.ts';
+import { recordsBetweenLooks } from './read.ts';
 import { methodNotAllowed, type Registry, unknownResource } from './registry.ts';
 import type { NamedTarget, Target, WriteOptions } from './registry-types.ts';
 import { fromStorage, objectAt } from './stored-objects.ts';
@@ -55,7 +57,14 @@ export class LocalClient implements Client {
     const target = await this.#collection(resource, 'list', options);
     const { labelSelector, fieldSelector, resourceVersion } = options;
     const { entries, revision } = await this.#registry.list(target, { labelSelector, fieldSelector, resourceVersion });
-    const items = entries.map((entry) => fromStorage(target.resolved, entry.object) as T);
+    const { turns } = this.#registry.context;
+    const items: T[] = [];
+    for (const [index, entry] of entries.entries()) {
+      // Each may have to be parsed: a control loop that begins to watch must not hold up everybody else.
+      if (index % recordsBetweenLooks === 0 && turns.over()) await turns.next();
+      items.push(fromStorage(target.resolved, entry.object) as T);
+    }
+    options.signal?.throwIfAborted();
     return { resourceVersion: String(revision), items };
   }
 
@@ -136,9 +145,13 @@ export class LocalClient implements Client {
     await this.#registry.delete(target, deletion);
   }
 
-  async #collection(resource: Resource, verb: string, options: { namespace?: string; signal?: AbortSignal }): Promise<Target> {
+  async #collection(
+    resource: Resource,
+    verb: string,
+    options: { namespace?: string; signal?: AbortSignal; fieldSelector?: string },
+  ): Promise<Target> {
     const target = await this.#target(resource, options);
-    this.#authorize(resource, verb, target, {});
+    this.#authorize(resource, verb, target, { fieldSelector: parseFieldSelector(options.fieldSelector ?? '') });
     if (verb === 'create' && target.resolved.kind.namespaced && !target.namespace) throw methodNotAllowed();
     return target;
   }
@@ -171,7 +184,12 @@ export class LocalClient implements Client {
     return { resolved, namespace: resolved.kind.namespaced ? namespace : undefined, user: this.#user, signal };
   }
 
-  #authorize(resource: Resource, verb: string, target: Target, of: { name?: string; subresource?: string }): void {
+  #authorize(
+    resource: Resource,
+    verb: string,
+    target: Target,
+    of: Pick<ResourceAttributes, 'name' | 'subresource' | 'fieldSelector'>,
+  ): void {
     const { namespace } = target;
     const attributes = { user: this.#user, verb, group: resource.group, resource: resource.resource, namespace, ...of };
     demandAccess(this.#authorizer, attributes);

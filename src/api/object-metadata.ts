@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Random } from '../lib/random.ts';
 import type { KindDefinition } from '../machinery/kind.ts';
-import { conflict } from '../machinery/status.ts';
+import { conflict, invalid, StatusError } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import { groupResource } from './kind-table.ts';
 
@@ -69,6 +69,16 @@ export function inheritOwned(next: KubeObject, current: KubeObject): void {
   }
 }
 
+const mayBeEmpty = ['labels', 'annotations', 'finalizers', 'ownerReferences', 'managedFields'] as const;
+
+/** Lists and maps of the metadata that hold nothing are not there: so the reference server's types write them. */
+export function dropEmpty({ metadata }: KubeObject): void {
+  for (const name of mayBeEmpty) {
+    const value = metadata[name];
+    if (value !== undefined && Object.keys(value).length === 0) delete metadata[name];
+  }
+}
+
 /** Adds one to the generation when a spec-like field differs. */
 export function countGeneration(next: KubeObject, current: KubeObject, kind: KindDefinition): void {
   if (!hasGeneration(kind)) return;
@@ -89,6 +99,43 @@ function generationFields({ generationFields = ['spec'], hasStatus }: KindDefini
 /** Defaults may leave members undefined, which are not stored; compare what would be stored. */
 function withoutUndefined(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
+}
+
+/** Whether an object that is to be made says which version of it is stored. What is no number is dropped in silence. */
+export function namesVersion({ metadata: { resourceVersion = '' } }: KubeObject): boolean {
+  return /^\d+$/.test(resourceVersion) && Number(resourceVersion) !== 0;
+}
+
+/** How the reference server refuses such an object: its store finds out, after everything else. */
+export function versionOfNew(): StatusError {
+  return new StatusError({
+    ...{ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', code: 500 },
+    message: 'resourceVersion should not be set on objects to be created',
+  });
+}
+
+/** StatusError 422 when a patch makes the object another one. */
+export function checkSameUid({ metadata: { name, uid } }: KubeObject, current: KubeObject, kind: KindDefinition): void {
+  if (!uid || uid === current.metadata.uid) return;
+  const error = { type: 'Invalid', field: 'metadata.uid', value: uid, detail: 'field is immutable' } as const;
+  throw invalid(kind.group, kind.kind, name, [error]);
+}
+
+/** StatusError 409 when a deletion is meant for another state, or another object, than the stored one. */
+export function checkDeletionPreconditions(
+  { metadata: { name, uid = '', resourceVersion = '' } }: KubeObject,
+  { group, kind }: KindDefinition,
+  wanted: { uid?: string; resourceVersion?: string },
+): void {
+  const refuse = (what: string, is: string, should: string, happened: string) => {
+    const why = `the ${what} in the precondition (${should}) does not match the ${what} in record (${is}). The object might have been ${happened}`;
+    // The kind takes the place of the resource in this message.
+    return conflict({ group, resource: kind }, name, why);
+  };
+  if (wanted.uid && wanted.uid !== uid) throw refuse('UID', uid, wanted.uid, 'deleted and then recreated');
+  if (wanted.resourceVersion && wanted.resourceVersion !== resourceVersion) {
+    throw refuse('ResourceVersion', resourceVersion, wanted.resourceVersion, 'modified');
+  }
 }
 
 /** StatusError 409 when the caller wrote about another state, or another object, than the stored one. */

@@ -14,6 +14,7 @@ import { applyObject } from './apply.ts';
 import { checkPatchOptions, updateTracker, withoutManaged } from './field-tracking.ts';
 import { groupResource } from './kind-table.ts';
 import { checkIdentity, decodeInput, isRecord } from './object-input.ts';
+import { checkSameUid } from './object-metadata.ts';
 import { outcomeOf } from './outcome.ts';
 import type { NamedTarget, Outcome, RegistryContext, WriteOptions } from './registry-types.ts';
 import { fromStorage, objectOf } from './stored-objects.ts';
@@ -43,6 +44,7 @@ export async function patchObject(
     const next = decodeInput(resolved, patched, { ...options, warnings }, 'patch');
     options.warnings.splice(warningsBefore, Number.POSITIVE_INFINITY, ...warnings);
     checkIdentity(target, next);
+    checkSameUid(next, stored, resolved.kind);
     return planUpdate(context, target, record, next, { track, options });
   });
   return outcomeOf(resolved, done, 200);

@@ -17,7 +17,8 @@ import { needsPreparation, prepareRecords, servedRecord } from './served-records
 import { keyOf, objectOf, prefixOf, spliceRevision } from './stored-objects.ts';
 
 const notOlderTimeoutMs = 3_000;
-const pageRecords = 1_000;
+/** Of a walk over many objects, each of which may have to be parsed: so many are looked at before it looks at the time. */
+export const recordsBetweenLooks = 8;
 
 export interface ListRequest {
   labelSelector?: string;
@@ -37,12 +38,14 @@ export interface ListAnswer {
 
 /** One object of an answer: a stored one, parsed only when its members are needed, or one made up for the answer. */
 export class Entry {
-  readonly #record: StoreRecord | undefined;
-  readonly #object: KubeObject | undefined;
+  /** The stored one, as it is served; undefined for one made up. */
+  readonly record: StoreRecord | undefined;
+  /** The other kind. */
+  readonly made: KubeObject | undefined;
 
   private constructor(record: StoreRecord | undefined, object: KubeObject | undefined) {
-    this.#record = record;
-    this.#object = object;
+    this.record = record;
+    this.made = object;
   }
 
   static of(kind: KindDefinition, record: StoreRecord): Entry {
@@ -55,13 +58,13 @@ export class Entry {
 
   /** Storage version; shared. */
   get object(): KubeObject {
-    return this.#object ?? objectOf(this.#record as StoreRecord);
+    return this.made ?? objectOf(this.record as StoreRecord);
   }
 
   /** JSON of the storage version. */
   get json(): Buffer[] {
-    const record = this.#record;
-    return record ? spliceRevision(record.value, record.modRevision) : [Buffer.from(JSON.stringify(this.#object))];
+    const { record } = this;
+    return record ? spliceRevision(record.value, record.modRevision) : [Buffer.from(JSON.stringify(this.made))];
   }
 }
 
@@ -90,17 +93,18 @@ export async function listEntries(context: RegistryContext, target: Target, requ
   const revision = token ? token.revision : exactRevision(request);
   if (token && token.revision === undefined) await context.store.barrier(target.signal);
   const { kind } = target.resolved;
-  const prefix = prefixOf(kind, target.namespace);
+  const single = selection.name !== undefined;
+  const prefix = single ? keyOf(kind, selection.namespace, selection.name ?? '') : prefixOf(kind, selection.namespace);
   // A list with made-up entries, of which there is one for each node, is not cut into pages.
-  const whole = nodeLeases(context, kind, target.namespace).length > 0;
-  const page = { prefix, revision, limit: whole ? 0 : (request.limit ?? 0), startAfter: token?.startAfter };
+  const whole = nodeLeases(context, kind, selection.namespace).length > 0;
+  const page = { prefix, single, revision, limit: whole ? 0 : (request.limit ?? 0), startAfter: token?.startAfter };
   try {
     if (needsPreparation(kind)) {
       const { records, revision: shown } = context.store.list(prefix, { revision });
       await prepareRecords(kind, records, target.signal);
       page.revision = token || revision !== undefined ? revision : shown;
     }
-    return collect(context, target, selection, page);
+    return await collect(context, target, selection, page);
   } catch (error) {
     if (errorCode(error) === 'FutureRevision') throw tooLarge(revision ?? 0, context.store.revision);
     if (errorCode(error) !== 'Compacted') throw error;
@@ -110,61 +114,55 @@ export async function listEntries(context: RegistryContext, target: Target, requ
 
 interface Page {
   prefix: string;
+  /** The prefix is the key of the one object that may match; it comes before all that begin with it. */
+  single: boolean;
   revision: number | undefined;
   /** 0: no limit. */
   limit: number;
   startAfter: string | undefined;
 }
 
-function collect(context: RegistryContext, target: Target, selection: Selection, page: Page): ListAnswer {
-  const { store } = context;
-  const single = selection.name !== undefined && target.namespace !== undefined;
-  if (selection.everything || !page.limit || single) return collectOnce(context, target, selection, page);
-  let { startAfter, revision } = page;
-  const entries: Entry[] = [];
-  for (;;) {
-    const part = store.list(page.prefix, { startAfter, limit: pageRecords, revision });
-    revision = part.revision;
-    for (const [index, record] of part.records.entries()) {
-      const entry = Entry.of(target.resolved.kind, record);
-      if (!selection.matches(entry.object)) continue;
-      entries.push(entry);
-      const last = index === part.records.length - 1 && part.remaining === 0;
-      if (entries.length === page.limit && !last) {
-        return { entries, revision, continue: encodeContinue({ revision, startAfter: record.key }) };
-      }
-    }
-    startAfter = part.records.at(-1)?.key;
-    if (part.remaining === 0) return { entries, revision };
-  }
-}
-
-function collectOnce(context: RegistryContext, target: Target, selection: Selection, page: Page): ListAnswer {
-  const { store } = context;
+async function collect(context: RegistryContext, target: Target, selection: Selection, page: Page): Promise<ListAnswer> {
+  const { prefix, single, startAfter } = page;
+  const { everything } = selection;
   const { kind } = target.resolved;
-  if (selection.name !== undefined && target.namespace !== undefined && page.revision === undefined) {
-    const record = store.get(keyOf(kind, target.namespace, selection.name));
-    const made = nodeLease(context, kind, target.namespace, selection.name);
-    const entry = made ? Entry.made(made) : record && Entry.of(kind, record);
-    return { entries: entry && selection.matches(entry.object) ? [entry] : [], revision: store.revision };
-  }
-  const limit = page.limit || undefined;
-  const { records, revision, remaining } = store.list(page.prefix, {
-    startAfter: page.startAfter,
+  const limit = single ? 1 : everything && page.limit ? page.limit : undefined;
+  // Records do not change: what is taken here is one state of all, however long it takes to go through it.
+  const { records, revision, remaining } = context.store.list(prefix, {
+    startAfter,
     revision: page.revision,
-    ...(selection.everything && limit ? { limit } : {}),
+    ...(limit === undefined ? {} : { limit }),
   });
-  const found = records.map((record) => Entry.of(kind, record));
-  const chosen = selection.everything ? found : found.filter((entry) => selection.matches(entry.object));
-  const entries = withLeases(context, target, selection, chosen);
-  const last = records.at(-1);
-  if (remaining === 0 || !last) return { entries, revision };
-  return { entries, revision, continue: encodeContinue({ revision, startAfter: last.key }), remainingItemCount: remaining };
+  if (everything) {
+    const entries = withLeases(
+      context,
+      target,
+      selection,
+      records.map((record) => Entry.of(kind, record)),
+    );
+    const last = records.at(-1);
+    if (remaining === 0 || !last) return { entries, revision };
+    return { entries, revision, continue: encodeContinue({ revision, startAfter: last.key }), remainingItemCount: remaining };
+  }
+  const entries: Entry[] = [];
+  for (const [index, record] of records.entries()) {
+    if (index % recordsBetweenLooks === 0 && context.turns.over()) {
+      await context.turns.next();
+      target.signal?.throwIfAborted();
+    }
+    const entry = Entry.of(kind, record);
+    if (!selection.matches(entry.object)) continue;
+    entries.push(entry);
+    if (entries.length === page.limit && index < records.length - 1) {
+      return { entries, revision, continue: encodeContinue({ revision, startAfter: record.key }) };
+    }
+  }
+  return { entries: withLeases(context, target, selection, entries), revision };
 }
 
 /** Stored leases and those of the nodes, by name; the nodes' win. */
 function withLeases(context: RegistryContext, target: Target, selection: Selection, entries: Entry[]): Entry[] {
-  const leases = nodeLeases(context, target.resolved.kind, target.namespace).filter((lease) => selection.matches(lease));
+  const leases = nodeLeases(context, target.resolved.kind, selection.namespace).filter((lease) => selection.matches(lease));
   if (leases.length === 0) return entries;
   const { kind } = target.resolved;
   const byKey = new Map(

@@ -1,14 +1,17 @@
 /** What the files of the registry share: its surroundings, requests and outcomes. */
 import type { Clock } from '../lib/clock.ts';
 import type { Random } from '../lib/random.ts';
+import type { Turns } from '../lib/turns.ts';
 import type { DeleteOptions } from '../machinery/client.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Status } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
 import type { AdmissionChain } from './admission/chain.ts';
+import type { RequestNotes } from './audit/notes.ts';
 import type { KindTable, ResolvedKind } from './kind-table.ts';
 import type { Access } from './rbac/escalation.ts';
+import type { WriteIds } from './relay/relayed-write.ts';
 import type { ServiceClaims } from './service-claims.ts';
 import type { SharedWrites } from './shared-writes.ts';
 import type { ServiceAccountTokens } from './tokens/service-account-tokens.ts';
@@ -27,6 +30,8 @@ export interface RegistryContext {
   tokens: ServiceAccountTokens;
   admission: AdmissionChain;
   shared: SharedWrites;
+  /** Work over many objects gives way through it. */
+  turns: Turns;
 }
 
 /** One resource, or a collection of them, as a URL names it. */
@@ -36,6 +41,10 @@ export interface Target {
   namespace: string | undefined;
   user: User;
   signal?: AbortSignal;
+  /** Where admission puts what the audit log is to say. Left out: nobody listens. */
+  notes?: RequestNotes | undefined;
+  /** Of a write that another member relays. Such a request has one write that counts. */
+  ids?: WriteIds | undefined;
 }
 
 export interface NamedTarget extends Target {

@@ -2,6 +2,7 @@
  * The registry: every verb on every kind, for HTTP and for the in-process client alike. It admits, defaults, validates and
  * writes; who may ask is decided before.
  */
+import { Turns } from '../lib/turns.ts';
 import type { PatchType } from '../machinery/client.ts';
 import { failure } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
@@ -27,8 +28,8 @@ const podSpecParts = ['ephemeralcontainers', 'resize'];
 export class Registry {
   readonly context: RegistryContext;
 
-  constructor(context: Omit<RegistryContext, 'shared'>) {
-    this.context = { ...context, shared: new SharedWrites(context.store) };
+  constructor(context: Omit<RegistryContext, 'shared' | 'turns'>) {
+    this.context = { ...context, shared: new SharedWrites(context.store), turns: new Turns(context.clock) };
   }
 
   /** One object, or its scale. The entry is there when the answer is the stored object in the storage version. */

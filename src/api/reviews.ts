@@ -1,4 +1,5 @@
 /** The answers to questions about identity and access: made from memory, never stored. */
+import type { FieldRequirement } from '../machinery/selectors.ts';
 import { badRequest, type FieldError, invalid } from '../machinery/status.ts';
 import type { KubeObject } from '../machinery/types.ts';
 import type { Decision } from './authorization.ts';
@@ -17,6 +18,11 @@ interface ResourceQuestion {
   resource?: string;
   subresource?: string;
   name?: string;
+  fieldSelector?: FieldSelectorQuestion;
+}
+
+interface FieldSelectorQuestion {
+  requirements?: { key?: string; operator?: string; values?: string[] }[];
 }
 
 interface AccessSpec {
@@ -106,6 +112,13 @@ function userOf({ user = '', groups = [], uid, extra }: AccessSpec): User {
   return { name: user, groups, ...(uid ? { uid } : {}), ...(extra ? { extra } : {}) };
 }
 
+/** Only "is this value" can make a difference to what is decided. */
+function requirementsOf({ requirements = [] }: FieldSelectorQuestion = {}): FieldRequirement[] {
+  return requirements.flatMap(({ key, operator, values: [value, ...others] = [] }) =>
+    key && operator === 'In' && value !== undefined && others.length === 0 ? [{ field: key, operator: '=', value }] : [],
+  );
+}
+
 function answerAccess({ access }: RegistryContext, user: User, asked: AccessSpec): object {
   const { resourceAttributes: of, nonResourceAttributes: path } = asked;
   const decision: Decision = of
@@ -117,6 +130,7 @@ function answerAccess({ access }: RegistryContext, user: User, asked: AccessSpec
         subresource: of.subresource || undefined,
         namespace: of.namespace || undefined,
         name: of.name || undefined,
+        fieldSelector: requirementsOf(of.fieldSelector),
       })
     : access.authorizer.decidePath({ user, verb: path?.verb ?? '', path: path?.path ?? '' });
   return { allowed: decision.allowed, ...(decision.reason ? { reason: decision.reason } : {}) };

@@ -8,16 +8,18 @@ import type { Target } from './registry-types.ts';
 export interface Selection {
   /** No selector at all: nothing needs to be parsed. */
   everything: boolean;
-  /** The selector asks for exactly this name. */
+  /** Where to look: the namespace that the request or its selector names. Undefined: everywhere. */
+  namespace: string | undefined;
+  /** Exactly this name is asked for, in a known namespace where the kind has them: there is one key to look up. */
   name: string | undefined;
   matches(object: KubeObject): boolean;
 }
 
-const all: Selection = { everything: true, name: undefined, matches: () => true };
-
 /** StatusError 400 for selectors that cannot be parsed and fields that this kind does not offer. */
 export function selectionOf(target: Target, request: { labelSelector?: string; fieldSelector?: string }): Selection {
-  if (!request.labelSelector && !request.fieldSelector) return all;
+  if (!request.labelSelector && !request.fieldSelector) {
+    return { everything: true, namespace: target.namespace, name: undefined, matches: () => true };
+  }
   const { kind } = target.resolved;
   const labels = request.labelSelector ? parseLabelSelector(request.labelSelector) : undefined;
   const requirements = request.fieldSelector ? parseFieldSelector(request.fieldSelector) : [];
@@ -25,10 +27,12 @@ export function selectionOf(target: Target, request: { labelSelector?: string; f
     const read = readerOf(target, field, request);
     return (object: KubeObject) => (read(object) === value) === (operator === '=');
   });
-  const byName = requirements.find(({ field, operator }) => field === 'metadata.name' && operator === '=');
+  const demanded = (name: string) => requirements.find(({ field, operator }) => field === name && operator === '=')?.value;
+  const namespace = target.namespace ?? (kind.namespaced ? demanded('metadata.namespace') || undefined : undefined);
   return {
     everything: false,
-    name: byName && (kind.namespaced ? target.namespace !== undefined : true) ? byName.value : undefined,
+    namespace,
+    name: !kind.namespaced || namespace !== undefined ? demanded('metadata.name') : undefined,
     matches: (object) => (labels?.(object.metadata.labels) ?? true) && tests.every((test) => test(object)),
   };
 }

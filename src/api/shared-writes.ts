@@ -6,6 +6,7 @@
 import { abortable, deferred } from '../lib/deferred.ts';
 import { StatusError } from '../machinery/status.ts';
 import type { ClusterStore, Condition, Operation, StoreRecord, TransactionResult } from '../store/types.ts';
+import type { WriteIds } from './relay/relayed-write.ts';
 
 /** A change of a shared record. */
 export interface Charge {
@@ -54,8 +55,9 @@ export class SharedWrites {
   }
 
   /** As the store's own write. Rejects with the signal's reason, too; the write may then still take effect. */
-  async write(write: SharedWrite, signal?: AbortSignal): Promise<SharedResult> {
+  async write(write: SharedWrite, signal?: AbortSignal, ids?: WriteIds): Promise<SharedResult> {
     signal?.throwIfAborted();
+    if (ids) return await this.#writeAlone(write, ids, signal);
     const { promise, resolve, reject } = deferred<SharedResult>();
     const first = write.charges[0]?.key ?? '';
     const group = first.slice(0, first.lastIndexOf('/'));
@@ -68,6 +70,25 @@ export class SharedWrites {
       void this.#run(group, entries);
     }
     return abortable(promise, signal);
+  }
+
+  /** What has ids of its own cannot share a transaction. */
+  async #writeAlone(write: SharedWrite, ids: WriteIds, signal?: AbortSignal): Promise<SharedResult> {
+    for (let count = 0; count < attemptsMax; count++) {
+      let refused: SharedResult | undefined;
+      const entry: Entry = {
+        ...write,
+        resolve: (result) => {
+          refused = result;
+        },
+        reject: () => undefined,
+      };
+      const { conditions, operations, shared } = this.#combine([entry], []);
+      if (refused) return refused;
+      const result = await this.#store.write({ conditions, operations, requestId: ids.next() }, signal);
+      if (result.ok || !shared.has(result.failed.key)) return result;
+    }
+    return { ok: false, revision: this.#store.revision, failed: { key: write.charges[0]?.key ?? '', modRevision: 0 } };
   }
 
   /** Never rejects: every entry is told what became of it. */

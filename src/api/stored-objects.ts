@@ -57,19 +57,44 @@ export function objectAt(record: StoreRecord, revision: number): KubeObject {
   return { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
 }
 
-const marker = Buffer.from('"metadata":{');
+const [quote, backslash, opening, closing] = [0x22, 0x5c, 0x7b, 0x7d];
+
+/** Where the members of metadata begin: after the first brace inside, since apiVersion and kind are texts without any. */
+export function metadataStart(value: Uint8Array): number {
+  let at = 1;
+  while (at < value.length && value[at] !== opening) at++;
+  assert(at < value.length, 'a stored value has no metadata');
+  return at + 1;
+}
+
+/** Where metadata ends: the place of its closing brace. */
+export function metadataEnd(value: Uint8Array): number {
+  let depth = 1;
+  for (let at = metadataStart(value); at < value.length; at++) {
+    const byte = value[at];
+    if (byte === quote) {
+      // To the end of the text; a quote in it stands behind a backslash.
+      for (at++; value[at] !== quote && at < value.length; at++) if (value[at] === backslash) at++;
+    } else if (byte === opening) depth++;
+    else if (byte === closing && --depth === 0) return at;
+  }
+  assert(false, 'the metadata of a stored value has no end');
+}
+
+/** The member that `value` lacks, to be put in at `metadataStart`. */
+export function revisionMember(revision: number): string {
+  return `"resourceVersion":"${revision}",`;
+}
 
 /** Stored bytes with the resourceVersion in them, in pieces that share memory with `value`. */
 export function spliceRevision(value: Uint8Array, revision: number): Buffer[] {
   const bytes = asBuffer(value);
-  const at = bytes.indexOf(marker);
-  assert(at > 0, 'a stored value has no metadata');
-  const cut = at + marker.length;
-  return [bytes.subarray(0, cut), Buffer.from(`"resourceVersion":"${revision}",`), bytes.subarray(cut)];
+  const cut = metadataStart(bytes);
+  return [bytes.subarray(0, cut), Buffer.from(revisionMember(revision)), bytes.subarray(cut)];
 }
 
-function asBuffer(value: Uint8Array): Buffer {
-  return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+export function asBuffer(value: Uint8Array): Buffer {
+  return Buffer.isBuffer(value) ? value : Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }
 
 /** A stored (or shared) object in the form of the requested version. Never changes `object`. */

@@ -19,10 +19,14 @@ export function columnDefinitions(kind: KindDefinition): object[] {
 
 /** One row. `object` is in the storage version; what the row carries of it is in the version asked for. */
 export function tableRow(resolved: ResolvedKind, object: KubeObject, include: IncludeObject, nowMs: number): object {
-  const cells = resolved.kind.columns.map((column) => column.cell(object, nowMs));
+  const cells = rowCells(resolved, object, nowMs);
   if (include === 'None') return { cells };
   if (include === 'Object') return { cells, object: fromStorage(resolved, object) };
   return { cells, object: partialObject(object) };
+}
+
+export function rowCells(resolved: ResolvedKind, object: KubeObject, nowMs: number): unknown[] {
+  return resolved.kind.columns.map((column) => column.cell(object, nowMs));
 }
 
 /** Metadata alone. */

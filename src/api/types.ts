@@ -7,9 +7,11 @@ import type { Logger } from '../lib/logger.ts';
 import type { Random } from '../lib/random.ts';
 import type { Client } from '../machinery/client.ts';
 import type { KindDefinition } from '../machinery/kind.ts';
+import type { ValidatingAdmissionPolicy } from '../machinery/kind-types.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import type { Pod } from '../machinery/types.ts';
 import type { ClusterStore } from '../store/types.ts';
+import type { ExpressionWarning } from './admission-policy/type-checking.ts';
 import type { FrontProxyFiles } from './aggregation/extension-servers.ts';
 import type { AuditOptions } from './audit/audit.ts';
 import type { ConversionClient } from './custom-resources/conversion.ts';
@@ -74,6 +76,8 @@ export interface Api {
   listenMembers(path: string): Promise<void>;
   /** Creates what clients expect to be there (namespaces, the kubernetes service). Run by the leader, idempotent. */
   bootstrap(signal: AbortSignal): Promise<void>;
+  /** What the expressions of a policy have against the kinds that it names, as these are now. */
+  policyWarnings(policy: ValidatingAdmissionPolicy): ExpressionWarning[];
   /** Keeps what is known of extension API servers (APIService). Run by the leader; ends by the signal. */
   runAggregator(signal: AbortSignal): Promise<void>;
   /** Service account tokens are signed with a new key from now on; what the latest older keys have signed stays valid. */

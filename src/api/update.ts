@@ -45,7 +45,7 @@ export async function updateObject(
     demandCreation(context, target);
     return planCreation(context, target, copyJson(input), { uid, track, options });
   });
-  return outcomeOf(target.resolved, done, created ? 201 : 200);
+  return outcomeOf(target.resolved, done, (done.created ?? created) ? 201 : 200);
 }
 
 /** The write that makes `next` (which is changed) follow the record. StatusError 409 when it is about another state. */

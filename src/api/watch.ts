@@ -7,14 +7,14 @@ import { errorCode, errorMessage } from '../lib/errors.ts';
 import type { KindDefinition } from '../machinery/kind.ts';
 import { expired, internalError, invalid, StatusError } from '../machinery/status.ts';
 import type { StoreEvent, StoreRecord, Watch } from '../store/types.ts';
-import { parseResourceVersion, reach, tooLarge } from './read.ts';
+import { parseResourceVersion, reach, recordsBetweenLooks, tooLarge } from './read.ts';
 import type { RegistryContext, Target } from './registry-types.ts';
 import { type Selection, selectionOf } from './selection.ts';
 import { needsPreparation, prepareRecords, servedRecord } from './served-records.ts';
 import { keyOf, objectOf, prefixOf } from './stored-objects.ts';
 
 const bookmarkIntervalMs = 60_000;
-/** Records of one watch that wait for a conversion webhook. */
+/** Records of one watch that wait for their turn. */
 const waitingRecordsMax = 50_000;
 /** A watch whose time will be up says so long before where it is, so that its client can go on from there. */
 const bookmarkBeforeEndMs = 2_000;
@@ -73,6 +73,9 @@ export async function prepareWatch(context: RegistryContext, target: Target, req
   }
   const after = version === '' || version === '0' ? undefined : parseResourceVersion(version);
   await reach(context, target, version);
+  // A thousand watches that wait for the same barrier must not all start in the same round of the event loop.
+  await context.turns.next();
+  target.signal?.throwIfAborted();
   const initial = request.sendInitialEvents ?? after === undefined;
   return {
     start(sink) {
@@ -85,8 +88,9 @@ export async function prepareWatch(context: RegistryContext, target: Target, req
 
 class WatchSession {
   readonly #context: RegistryContext;
+  /** Of the keys that may matter. */
   readonly #prefix: string;
-  /** Set when only one object can match: events of others are passed over without a look inside. */
+  /** Set when only one object can match: then it is the prefix, and events of longer keys are passed over. */
   readonly #onlyKey: string | undefined;
   readonly #selection: Selection;
   readonly #sink: WatchSink;
@@ -94,7 +98,7 @@ class WatchSession {
   readonly #kind: KindDefinition;
   /** Aborted when the watch ends: work for it is of no use any more. */
   readonly #over = new AbortController();
-  /** Of a kind whose records a webhook converts: steps that wait for it, in order. */
+  /** Steps that have to wait, in order: for a webhook that converts, or until all that is there was sent. Undefined: none. */
   #chain: Promise<void> | undefined;
   #waiting = 0;
   readonly #watches: Watch[] = [];
@@ -105,8 +109,8 @@ class WatchSession {
     const { kind } = target.resolved;
     this.#kind = kind;
     this.#context = context;
-    this.#prefix = prefixOf(kind, target.namespace);
-    this.#onlyKey = selection.name === undefined ? undefined : keyOf(kind, target.namespace, selection.name);
+    this.#onlyKey = selection.name === undefined ? undefined : keyOf(kind, selection.namespace, selection.name);
+    this.#prefix = this.#onlyKey ?? prefixOf(kind, selection.namespace);
     this.#selection = selection;
     this.#sink = sink;
   }
@@ -171,45 +175,76 @@ class WatchSession {
 
   /** Everything that matches now, as ADDED; gives the revision this shows. `then` comes after the last of them. */
   #sendPresent(then: (revision: number) => void): number {
-    const { records, revision } = this.#context.store.list(this.#prefix);
-    this.#whenReady(records, () => {
-      for (const stored of records) {
-        if (this.#stopped) return;
-        const record = servedRecord(this.#kind, stored);
-        if (this.#matches(record)) this.#send({ type: 'ADDED', record, revision: record.modRevision, event: undefined });
-      }
+    const { store } = this.#context;
+    const { records, revision } = store.list(this.#prefix, this.#onlyKey === undefined ? {} : { limit: 1 });
+    const done = () => {
       if (!this.#stopped) then(revision);
+    };
+    this.#whenReady(records, () => {
+      const sent = this.#sendSome(records, 0);
+      if (sent < records.length) return this.#sendRest(records, sent, done);
+      done();
     });
     return revision;
   }
 
+  /** What this turn has time for, beginning at `from`; gives where to go on. */
+  #sendSome(records: readonly StoreRecord[], from: number): number {
+    for (let index = from; index < records.length; index++) {
+      if (this.#stopped) return records.length;
+      if (index > from && index % recordsBetweenLooks === 0 && this.#context.turns.over()) return index;
+      const record = servedRecord(this.#kind, records[index]!);
+      if (this.#matches(record)) this.#send({ type: 'ADDED', record, revision: record.modRevision, event: undefined });
+    }
+    return records.length;
+  }
+
+  async #sendRest(records: readonly StoreRecord[], from: number, done: () => void): Promise<void> {
+    for (let sent = from; sent < records.length; ) {
+      await this.#context.turns.next();
+      sent = this.#sendSome(records, sent);
+    }
+    done();
+  }
+
   #onEvents(events: readonly StoreEvent[]): void {
+    if (!this.#chain && !needsPreparation(this.#kind)) {
+      this.#tell(events);
+      return;
+    }
     const records = events.flatMap(({ record, previous }) => (previous ? [record, previous] : [record]));
     this.#whenReady(records, () => this.#tell(events));
   }
 
-  /** At once; for a kind whose records a webhook converts, when it has done so, one step after the other. */
-  #whenReady(records: readonly StoreRecord[], step: () => void): void {
-    if (!needsPreparation(this.#kind)) {
-      step();
+  /** At once; or, one step after the other, when a webhook has converted the records and the steps before are done. */
+  #whenReady(records: readonly StoreRecord[], step: () => void | Promise<void>): void {
+    if (!this.#chain && !needsPreparation(this.#kind)) {
+      const going = step();
+      if (going) this.#follow(going);
       return;
     }
     this.#waiting += records.length;
     if (this.#waiting > waitingRecordsMax) {
-      this.#end(expired('the conversion is too slow: list again'));
+      this.#end(expired('the changes come faster than they can be told: list again'));
       return;
     }
     const run = async () => {
       if (this.#stopped) return;
-      try {
-        await prepareRecords(this.#kind, records, this.#over.signal);
-        this.#waiting -= records.length;
-        if (!this.#stopped) step();
-      } catch (error) {
-        this.#end(error instanceof StatusError ? error : internalError(errorMessage(error)));
-      }
+      await prepareRecords(this.#kind, records, this.#over.signal);
+      this.#waiting -= records.length;
+      if (!this.#stopped) await step();
     };
-    this.#chain = (this.#chain ?? Promise.resolve()).then(run);
+    this.#follow((this.#chain ?? Promise.resolve()).then(run));
+  }
+
+  /** Later steps come after this one; when none has come until it is done, the next one waits no more. */
+  #follow(going: Promise<void>): void {
+    const link = going
+      .catch((error: unknown) => this.#end(error instanceof StatusError ? error : internalError(errorMessage(error))))
+      .then(() => {
+        if (this.#chain === link) this.#chain = undefined;
+      });
+    this.#chain = link;
   }
 
   #tell(events: readonly StoreEvent[]): void {

@@ -8,10 +8,12 @@ import type { KubeObject } from '../machinery/types.ts';
 import type { Condition, Operation, StoreRecord } from '../store/types.ts';
 import { admitGrowth } from './growth.ts';
 import { groupResource } from './kind-table.ts';
+import { dropEmpty } from './object-metadata.ts';
 import type { NamedTarget, RegistryContext } from './registry-types.ts';
 import { prepareRecords, servedRecord, storedObject } from './served-records.ts';
 import type { Charge } from './shared-writes.ts';
 import { encodeObject, keyOf, objectOf, parseValue } from './stored-objects.ts';
+import { checkFence, firstOutcome, writtenAt } from './taken-over.ts';
 
 const attemptsMax = 24;
 
@@ -32,6 +34,8 @@ export interface Written {
   value: Uint8Array;
   revision: number;
   removed: boolean;
+  /** Known when the write was taken over from another machine: whether it made the object. */
+  created?: boolean;
 }
 
 /**
@@ -46,13 +50,19 @@ export async function writeLoop(
 ): Promise<Written> {
   const { store } = context;
   const { kind } = target.resolved;
+  const ids = dryRun ? undefined : target.ids;
   const key = keyOf(kind, target.namespace, target.name);
   let recent = false;
   const refresh = async () => {
     await store.barrier(target.signal);
     recent = true;
   };
-  if (dryRun || context.admission.needsRecent(target)) await refresh();
+  if (ids?.unknownFate) {
+    const done = await firstOutcome(context, target, ids);
+    if (done) return done;
+    ids.unknownFate = false;
+    recent = true;
+  } else if (dryRun || context.admission.needsRecent(target)) await refresh();
   for (let count = 0; count < attemptsMax; count++) {
     const held = store.get(key);
     if (held) await prepareRecords(kind, [held], target.signal);
@@ -65,6 +75,7 @@ export async function writeLoop(
       await refresh();
       continue;
     }
+    if (plan.next) dropEmpty(plan.next);
     const value = plan.next ? encodeObject(plan.next) : undefined;
     const own = plan.next && (await storedObject(kind, plan.next, target.signal));
     const bytes = own === plan.next || !own ? value : encodeObject(own);
@@ -84,13 +95,15 @@ export async function writeLoop(
       ],
     };
     const result = plan.charges?.length
-      ? await context.shared.write({ ...transaction, charges: plan.charges }, target.signal)
-      : await store.write(transaction, target.signal);
+      ? await context.shared.write({ ...transaction, charges: plan.charges }, target.signal, ids)
+      : await store.write({ ...transaction, requestId: ids?.next() }, target.signal);
     if ('refused' in result) {
       if (recent) throw result.refused;
       await refresh();
       continue;
     }
+    checkFence(result);
+    if (result.ok && ids?.shared) return await writtenAt(context, target, result.revision);
     if (result.ok) {
       const stored = bytes && bytes === value && store.get(key);
       if (stored && stored.modRevision === result.revision) {

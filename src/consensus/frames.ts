@@ -69,6 +69,7 @@ function raftFields(message: RaftMessage): unknown[] {
         message.prevTerm,
         message.commit,
         message.entries.flatMap(({ term, kind, data }) => [term, entryKinds.indexOf(kind), data]),
+        message.quiet ?? false,
       ];
     case 'appendResponse':
       return [message.rejected, message.index, message.hintIndex, message.hintTerm];
@@ -193,7 +194,8 @@ function raftMessage(type: RaftMessage['type'] | undefined, from: PeerId, to: Pe
       return { type, ...envelope, granted: fields.flag() };
     case 'append': {
       const head = { prevIndex: fields.count(), prevTerm: fields.count(), commit: fields.count() };
-      return { type, ...envelope, ...head, entries: entriesAfter(head.prevIndex, new Fields(fields.any())) };
+      const entries = entriesAfter(head.prevIndex, new Fields(fields.any()));
+      return { type, ...envelope, ...head, entries, ...(fields.flag() && { quiet: true }) };
     }
     case 'appendResponse':
       return {

@@ -33,6 +33,8 @@ export interface Append extends Envelope {
   prevTerm: number;
   commit: number;
   entries: Entry[];
+  /** It only tells the commit index: when it fits, no answer is needed. */
+  quiet?: boolean;
 }
 
 export interface AppendResponse extends Envelope {

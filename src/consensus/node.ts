@@ -131,7 +131,6 @@ export class ConsensusNode implements Consensus {
       random,
       logger,
       send: (to, message) => this.#send(to, message),
-      term: () => this.#running().term,
       baseIndex: () => this.#running().log.baseIndex,
       membershipAt: (index) => this.#running().membershipAt(index),
       snapshotSent: (to, index) => this.#guard((core) => core.snapshotSent(to, index)),
@@ -334,7 +333,7 @@ export class ConsensusNode implements Consensus {
     this.#outbox.flush();
     this.#persist(core, ready);
     this.#applier.enqueue(ready.committed);
-    for (const to of ready.snapshotsToSend) this.#snapshots.start(to);
+    for (const { to, term } of ready.snapshotsToSend) this.#snapshots.start(to, term);
     if (ready.restore) this.#snapshots.restore(ready.restore.meta);
     this.#tellNews(core);
     this.#outbox.flush();
@@ -347,6 +346,8 @@ export class ConsensusNode implements Consensus {
       this.#guard(() => {
         core.persisted(sequence);
         for (const message of messagesAfterPersist) this.#outbox.add(message.to, { kind: 'raft', message });
+        // What others wait for does not wait for this peer's next turn.
+        this.#outbox.flush();
       }),
     );
   }

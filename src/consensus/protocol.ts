@@ -334,7 +334,7 @@ export class Protocol {
     this.#follow(this.#term, undefined);
   }
 
-  #onAppend({ from, prevIndex, prevTerm, commit, entries }: Append): void {
+  #onAppend({ from, prevIndex, prevTerm, commit, entries, quiet }: Append): void {
     // A full log acts as if the append was lost: the leader tries again once per heartbeat, with one append.
     const grows = (entries.at(-1)?.index ?? 0) > this.#log.lastIndex;
     if (grows && this.#log.bytes >= this.#options.fullBytes) return;
@@ -351,7 +351,7 @@ export class Protocol {
     }
     this.members.record(entries.filter((entry) => entry.index > this.members.currentIndex));
     this.#log.commitTo(Math.min(commit, outcome.last));
-    this.#accept(from, outcome.last);
+    if (!quiet) this.#accept(from, outcome.last);
   }
 
   #accept(to: PeerId, index: number): void {

@@ -34,7 +34,7 @@ export interface Ready {
   committed: Entry[];
   readStates: ReadState[];
   /** Followers that need a snapshot. Tell the outcome with `snapshotSent`. */
-  snapshotsToSend: PeerId[];
+  snapshotsToSend: SnapshotToSend[];
   /** A leader's snapshot to put into the state machine. Tell the outcome with `restored` or `restoreFailed`. */
   restore: { from: PeerId; meta: SnapshotMeta } | undefined;
 }
@@ -72,11 +72,17 @@ export class DiskDebts {
   }
 }
 
+/** `term`: in which this peer leads, or has led: it may follow another leader by the time that the snapshot is sent. */
+export interface SnapshotToSend {
+  to: PeerId;
+  term: number;
+}
+
 /** Gathers what goes into the next Ready. */
 export class Output {
   #messages: OutgoingMessage[] = [];
   #messagesAfterPersist: OutgoingMessage[] = [];
-  #snapshotsToSend: PeerId[] = [];
+  #snapshotsToSend: SnapshotToSend[] = [];
   #readStates: ReadState[] = [];
   #restore: Ready['restore'];
 
@@ -89,8 +95,8 @@ export class Output {
     else this.#messages.push(message);
   }
 
-  sendSnapshot(to: PeerId): void {
-    this.#snapshotsToSend.push(to);
+  sendSnapshot(snapshot: SnapshotToSend): void {
+    this.#snapshotsToSend.push(snapshot);
   }
 
   confirmReads(states: readonly ReadState[]): void {

@@ -198,12 +198,23 @@ export class Leadership {
       if (prevTerm === undefined) {
         if (!this.isActive(to)) return;
         progress.waitForSnapshot();
-        output.sendSnapshot(to);
+        output.sendSnapshot({ to, term });
         return;
       }
       const entries = log.slice(progress.next, log.lastIndex, appendBytesMax);
       if (entries.length === 0 && !progress.forced && progress.sentCommit >= log.commit) return;
-      output.send({ type: 'append', from: id, to, term, prevIndex, prevTerm, commit: log.commit, entries });
+      const quiet = entries.length === 0 && !progress.forced && progress.state === 'replicate';
+      output.send({
+        type: 'append',
+        from: id,
+        to,
+        term,
+        prevIndex,
+        prevTerm,
+        commit: log.commit,
+        entries,
+        ...(quiet && { quiet }),
+      });
       progress.sent(prevIndex + entries.length, weight(entries), log.commit);
       if (entries.length === 0) return;
     }

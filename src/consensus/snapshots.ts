@@ -24,7 +24,6 @@ export interface SnapshotTransfersOptions {
   random: Random;
   logger: Logger;
   send: (to: PeerId, message: WireMessage) => void;
-  term: () => number;
   /** The last entry that is compacted away. */
   baseIndex: () => number;
   membershipAt: (index: number) => Membership;
@@ -63,20 +62,20 @@ export class SnapshotTransfers {
     return Math.min(Number.POSITIVE_INFINITY, ...[...this.#sending.values()].map(({ floor }) => floor));
   }
 
-  /** Starts sending to a follower; the outcome goes to `snapshotSent`. */
-  start(to: PeerId): void {
+  /** Starts sending to a follower, as the leader of `term`; the outcome goes to `snapshotSent`. */
+  start(to: PeerId, term: number): void {
     if (this.#sending.has(to) || this.#sending.size >= sendersMax) this.#failLater(to);
-    else this.#track(this.#send(to));
+    else this.#track(this.#send(to, term));
   }
 
-  async #send(to: PeerId): Promise<void> {
-    const { stateMachine, clock, random, logger, term, baseIndex, membershipAt, snapshotSent } = this.#options;
+  async #send(to: PeerId, term: number): Promise<void> {
+    const { stateMachine, clock, random, logger, baseIndex, membershipAt, snapshotSent } = this.#options;
     const transfer = random.int(2 ** 31);
     const abort = new AbortController();
     const nowMs = () => clock.monotonicMs();
     const send = (sequence: number, item: SnapshotItem) =>
       this.#options.send(to, { kind: 'snapshotItem', transfer, sequence, item });
-    const sender = new SnapshotSender({ term: term(), nowMs, send });
+    const sender = new SnapshotSender({ term, nowMs, send });
     const sending: Sending = { transfer, sender, abort, floor: baseIndex() };
     this.#sending.set(to, sending);
     try {

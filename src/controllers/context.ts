@@ -5,6 +5,7 @@ import type { Random } from '../lib/random.ts';
 import type { Client } from '../machinery/client.ts';
 import { EventRecorder } from '../machinery/events.ts';
 import { Informer } from '../machinery/informer.ts';
+import type { ValidatingAdmissionPolicy } from '../machinery/kind-types.ts';
 import type { NodeHealth } from '../machinery/node-health.ts';
 import * as r from '../machinery/resources.ts';
 import type { KubeObject } from '../machinery/types.ts';
@@ -31,6 +32,8 @@ export interface ControllerOptions {
   readonly rootCertificate?: string;
   /** Signs what is asked for by CertificateSigningRequest. Left out: nothing is approved or signed. */
   readonly certificates?: CertificateSigner;
+  /** What the expressions of a policy have against the kinds that it names. Left out: nothing is said of that. */
+  readonly policyWarnings?: (policy: ValidatingAdmissionPolicy) => readonly { fieldRef: string; warning: string }[];
   /** Finished pods kept; the oldest above that are removed. Default 12500. */
   readonly finishedPodsMax?: number;
   /** How long a pod may be bound to a machine that is not there (yet) before it is removed. Default 20 s. */

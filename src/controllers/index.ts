@@ -2,6 +2,8 @@
  * The door of the controllers: all of them run while this peer leads. They see the cluster through the Client only and share one informer
  * for each resource.
  */
+import { admissionPolicyStatusController } from './admission-policy-status/index.ts';
+import { bootstrapSigner } from './bootstrap-signer/index.ts';
 import { certificateSigningRequestController } from './certificate-signing-request/index.ts';
 import { clusterRoleAggregationController } from './clusterrole-aggregation/index.ts';
 import { ControllerContext, type StartControllersOptions } from './context.ts';
@@ -39,10 +41,12 @@ const all = [
   serviceAccountController,
   serviceAccountTokenController,
   tokenCleaner,
+  bootstrapSigner,
   certificateSigningRequestController,
   rootCaPublisher,
   clusterRoleAggregationController,
   customResourceDefinitionController,
+  admissionPolicyStatusController,
   garbageCollector,
   podGcController,
   resourceQuotaController,

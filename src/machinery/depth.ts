@@ -6,19 +6,19 @@ import { badRequest } from './status.ts';
 
 export const jsonDepthMax = 500;
 
-/** Throws StatusError 400 when `value` is nested more than `jsonDepthMax` deep. Does not recurse itself. */
+/** Throws StatusError 400 when `value` is nested more than `jsonDepthMax` deep. */
 export function checkDepth(value: unknown): void {
   if (isDeep(value)) throw badRequest('exceeded max depth');
 }
 
-/** True when `value` is nested more than `jsonDepthMax` deep. Does not recurse itself. */
-export function isDeep(value: unknown): boolean {
-  let level = [value].filter(isContainer);
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > jsonDepthMax) return true;
-    level = level.flatMap((container) => Object.values(container).filter(isContainer));
+/** True when `value` is nested more than `jsonDepthMax` deep, which is also as deep as this looks. */
+export function isDeep(value: unknown, depth = 0): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (depth > jsonDepthMax) return true;
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) if (isDeep(value[index], depth + 1)) return true;
+    return false;
   }
+  for (const name in value) if (isDeep((value as Record<string, unknown>)[name], depth + 1)) return true;
   return false;
 }
-
-const isContainer = (value: unknown): value is object => typeof value === 'object' && value !== null;

@@ -51,9 +51,15 @@ function countMembers(value: unknown): number {
   const waiting: unknown[] = [value];
   for (let next = waiting.pop(); waiting.length > 0 || next !== undefined; next = waiting.pop()) {
     if (typeof next !== 'object' || next === null) continue;
-    const members = Object.values(next);
-    if (!Array.isArray(next)) count += members.length;
-    for (const member of members) if (typeof member === 'object' && member !== null) waiting.push(member);
+    if (Array.isArray(next)) {
+      for (const item of next as unknown[]) if (typeof item === 'object' && item !== null) waiting.push(item);
+      continue;
+    }
+    for (const name in next) {
+      count++;
+      const member = (next as Record<string, unknown>)[name];
+      if (typeof member === 'object' && member !== null) waiting.push(member);
+    }
   }
   return count;
 }

@@ -128,8 +128,8 @@ export interface KindDefinition<T extends KubeObject = KubeObject> {
 
   /** Seconds of grace when this object is deleted; 0 or missing: deleted at once. `requested` comes from the caller. */
   gracePeriodSeconds?(object: T, requested: number | undefined): number;
-  /** Used when the caller names no propagation policy. Left out: Background. */
-  defaultPropagation?: 'Background' | 'Orphan';
+  /** Used when the caller names no propagation policy. Left out: Background. Unsupported: owns nothing, and never waits for what it might own. */
+  defaultPropagation?: 'Background' | 'Orphan' | 'Unsupported';
 
   columns: Column<T>[];
   /** Field selectors besides metadata.name and metadata.namespace. */

@@ -154,7 +154,8 @@ export class Components {
   #property(rule: FieldSchema, description: string | undefined): Json {
     const member = this.#member(rule);
     const property: Json = rule.container ? contained(member, rule.container) : { ...member };
-    if (description) property.description = description;
+    // What only repeats the type's own description would be shown twice.
+    if (description && description !== ownText(rule)) property.description = description;
     if (rule.strategy) property['x-kubernetes-patch-strategy'] = rule.strategy.join(',');
     if (rule.mergeKey) property['x-kubernetes-patch-merge-key'] = rule.mergeKey;
     if (rule.listType) property['x-kubernetes-list-type'] = rule.listType;
@@ -169,6 +170,12 @@ export class Components {
     const named = namedValues[type];
     return named ? { allOf: [this.add(named.name, named.schema)] } : plainValues[type]!;
   }
+}
+
+/** The description of the type that the field consists of. */
+function ownText({ type, ref = '', container }: FieldSchema): string | undefined {
+  const of = type === 'object' && !container ? schema(ref) : undefined;
+  return of && descriptions.peek(of.name)?.[''];
 }
 
 function contained(member: Json, container: NonNullable<FieldSchema['container']>): Json {

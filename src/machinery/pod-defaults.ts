@@ -118,6 +118,7 @@ function setVolumeDefaults(volume: Volume): void {
   if (volume.configMap) volume.configMap.defaultMode ??= fileMode;
   if (volume.hostPath) volume.hostPath.type ??= '';
   if (volume.emptyDir?.sizeLimit) volume.emptyDir.sizeLimit = canonical(volume.emptyDir.sizeLimit);
+  if (volume.image) volume.image.pullPolicy ||= pullPolicyFor(volume.image.reference ?? '');
   if (volume.iscsi) volume.iscsi.iscsiInterface ||= 'default';
   if (volume.ephemeral?.volumeClaimTemplate?.spec) volume.ephemeral.volumeClaimTemplate.spec.volumeMode ||= 'Filesystem';
   if (volume.downwardAPI) {

@@ -39,7 +39,14 @@ export const certificateSigningRequests = resource<k.CertificateSigningRequest>(
   'certificatesigningrequests',
   false,
 );
+export const validatingAdmissionPolicies = resource<k.ValidatingAdmissionPolicy>(
+  'admissionregistration.k8s.io',
+  'ValidatingAdmissionPolicy',
+  'validatingadmissionpolicies',
+  false,
+);
 export const persistentVolumes = resource<k.PersistentVolume>('', 'PersistentVolume', 'persistentvolumes', false);
+export const runtimeClasses = resource<k.RuntimeClass>('node.k8s.io', 'RuntimeClass', 'runtimeclasses', false);
 export const priorityClasses = resource<k.PriorityClass>('scheduling.k8s.io', 'PriorityClass', 'priorityclasses', false);
 
 const rbacGroup = 'rbac.authorization.k8s.io';

@@ -125,6 +125,8 @@ interface Place {
   depth: number;
 }
 
+const isPlainText = (value: unknown, field: FieldSchema) => field.type === 'string' && typeof value === 'string';
+
 class Checker {
   readonly result: CheckResult = { unknownFields: [], errors: [] };
 
@@ -147,9 +149,12 @@ class Checker {
 
   #fields(value: Record<string, unknown>, of: Schema, place: Place): void {
     const struct = of.name.slice(of.name.lastIndexOf('.') + 1);
-    for (const [name, member] of Object.entries(value)) {
-      const path = place.path === '' ? name : `${place.path}.${name}`;
+    for (const name in value) {
+      const member = value[name];
       const field = fieldOf(of, name);
+      // Most fields; what follows is about where something is that may be wrong.
+      if (field && isPlainText(member, field) && !field.container) continue;
+      const path = place.path === '' ? name : `${place.path}.${name}`;
       if (!field) {
         this.result.unknownFields.push(path);
         continue;
@@ -165,7 +170,9 @@ class Checker {
     else if (field.container === 'list') this.#list(value, field, place);
     else if (!isMap(value)) this.#mismatch(value, place, goContainer(field));
     else {
-      for (const [key, member] of Object.entries(value)) {
+      for (const key in value) {
+        const member = value[key];
+        if (field.container === 'map' && isPlainText(member, field)) continue;
         const at = { ...place, path: `${place.path}.${key}` };
         if (field.container === 'map') this.#value(member, field, at);
         else this.#list(member, field, at);

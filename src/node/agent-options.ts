@@ -5,7 +5,8 @@ import type { NodeConfig, NodePaths } from './config.ts';
 import { evictionSettings } from './eviction-settings.ts';
 
 export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
-  const { runtime, cgroupRoot, insecureRegistries, systemReserved, capacity, podsMax, staticPodPath, labels } = config.agent;
+  const { runtime, cgroupRoot, insecureRegistries, systemReserved, capacity, podsMax, staticPodPath, labels, lxcfs } =
+    config.agent;
   return {
     nodeName: config.nodeName,
     nodeIp: config.nodeIp,
@@ -30,6 +31,7 @@ export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions
     podsMax,
     eviction: evictionSettings(config.agent.eviction),
     stopAfterLeaseLossMs: config.agent.stopAfterLeaseLossSeconds * 1_000,
+    ...(lxcfs.mode === 'off' ? {} : { lxcfs: { path: lxcfs.path, required: lxcfs.mode === 'required' } }),
     ...(staticPodPath ? { staticPodPath } : {}),
     labels,
     logLevel: config.log.level,

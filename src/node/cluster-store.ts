@@ -16,10 +16,10 @@ import type {
   ListResult,
   StoreReader,
   StoreRecord,
-  Transaction,
   TransactionResult,
   Watch,
   WatchListener,
+  Write,
 } from '../store/types.ts';
 
 /** A write or barrier that could not be settled in this time is answered with 503: a quorum is missing. */
@@ -112,12 +112,16 @@ export class ReplicatedStore implements ClusterStore {
     this.#revisionWaiters = settle(this.#revisionWaiters, store.revision);
   }
 
-  async write(transaction: Omit<Transaction, 'requestId'>, signal?: AbortSignal): Promise<TransactionResult> {
+  async write(transaction: Write, signal?: AbortSignal): Promise<TransactionResult> {
     this.#check();
     if (this.#writes.size >= writesMax) throw serviceUnavailable(`more than ${writesMax} writes are under way on this peer`);
     signal?.throwIfAborted();
-    const requestId = `${this.#options.requestPrefix}-${++this.#lastRequest}`;
-    const data = encodeTransaction({ requestId, ...transaction });
+    const { requestId = `${this.#options.requestPrefix}-${++this.#lastRequest}` } = transaction;
+    // Asked for twice on this peer: the second one learns the same when its turn comes.
+    for (let other = this.#writes.get(requestId); other; other = this.#writes.get(requestId)) {
+      await abortable(Promise.allSettled([other.promise]), signal);
+    }
+    const data = encodeTransaction({ ...transaction, requestId });
     const result = deferred<TransactionResult>();
     const onAbort = () => result.reject(signal?.reason);
     const patience = this.#options.clock.setTimer(patienceMs, () => result.reject(serviceUnavailable(writeUnconfirmed)));

@@ -1,8 +1,9 @@
 /** Reads a machine's configuration: a YAML file against cluster-config/schema.json, then what only the machine itself can tell. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { parse } from 'yaml';
 import schema from '../../cluster-config/schema.json' with { type: 'json' };
+import type { RuntimeName } from '../agent/types.ts';
 import { errorMessage } from '../lib/errors.ts';
 import type { LogLevel } from '../lib/logger.ts';
 import { NodeError } from './errors.ts';
@@ -17,7 +18,7 @@ export interface NodeConfig {
   api: { address: string; port: number; extraNames: string[] };
   cluster: { podCidr: string; serviceCidr: string; nodePorts: { from: number; to: number } };
   agent: {
-    runtime: 'runc' | 'crun';
+    runtime: RuntimeName;
     cgroupRoot: string;
     insecureRegistries: string[];
     systemReserved: { cpu: string; memory: string };
@@ -29,6 +30,7 @@ export interface NodeConfig {
     podsMax: number;
     eviction: EvictionConfig;
     stopAfterLeaseLossSeconds: number;
+    lxcfs: { mode: 'off' | 'auto' | 'required'; path: string };
     staticPodPath?: string;
     labels: Record<string, string>;
   };
@@ -71,6 +73,7 @@ export function parseConfig(text: string, source: string): NodeConfig {
   }
   if (problems.length === 0) problems.push(...imageCollectionProblems(config.agent));
   if (problems.length === 0) problems.push(...evictionProblems(config.agent.eviction));
+  if (problems.length === 0) problems.push(...lxcfsProblems(config.agent.lxcfs));
   // sun_path holds 108 bytes; the longest socket's name below dataDir is run/streams.sock.
   if (problems.length === 0 && Buffer.byteLength(config.dataDir) > 80) {
     problems.push('dataDir must be at most 80 bytes long: Unix sockets live below it');
@@ -92,6 +95,11 @@ function imageCollectionProblems(agent: NodeConfig['agent']): string[] {
     problems.push('agent.imageMaximumGCAgeSeconds must be 0 or above agent.imageMinimumGCAgeSeconds');
   }
   return problems;
+}
+
+function lxcfsProblems({ mode, path }: NodeConfig['agent']['lxcfs']): string[] {
+  if (mode !== 'required' || existsSync(`${path}/proc/meminfo`)) return [];
+  return [`agent.lxcfs.mode is "required", but lxcfs is not mounted at ${path}: there is no ${path}/proc/meminfo`];
 }
 
 /** The first IPv4 address that is not loopback; loopback on a machine without a network. */

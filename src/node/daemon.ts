@@ -5,11 +5,13 @@ import { kinds } from '../api/kinds/index.ts';
 import type { Api } from '../api/types.ts';
 import type { ConsensusStatus } from '../consensus/types.ts';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { deferred } from '../lib/deferred.ts';
 import { errorCode } from '../lib/errors.ts';
 import { createLogger, type Logger } from '../lib/logger.ts';
 import { systemRandom } from '../lib/random.ts';
 import { Decisions } from '../scheduler/index.ts';
 import type { Store } from '../store/index.ts';
+import type { ClusterStore } from '../store/types.ts';
 import { StreamConnector } from './agent-connector.ts';
 import { agentOptions } from './agent-options.ts';
 import { AgentProcess } from './agent-process.ts';
@@ -18,7 +20,7 @@ import { announceAway, announceBack, awayUntilMs } from './away.ts';
 import { certificateSigner } from './certificate-requests.ts';
 import { ClusterDoor } from './cluster-door.ts';
 import { openClusterKey } from './cluster-key.ts';
-import { type MemberRecord, memberPrefix } from './cluster-records.ts';
+import { type MemberRecord, memberPrefix, type SettingsRecord } from './cluster-records.ts';
 import { clusterRoutes, membersOf } from './cluster-routes.ts';
 import { ReplicatedStore } from './cluster-store.ts';
 import { type NodeConfig, type NodePaths, pathsOf } from './config.ts';
@@ -30,7 +32,7 @@ import { NodeError } from './errors.ts';
 import { awaitFoundation, foundCluster, refreshMember } from './founding.ts';
 import { HealthTable } from './health-table.ts';
 import { type Identity, openIdentity, saveIdentity } from './identity.ts';
-import { type AskPeer, JoinService, joinCluster, multiaddrOf } from './join.ts';
+import { type AskPeer, authorityOf, JoinService, joinCluster, multiaddrOf } from './join.ts';
 import { Leadership } from './leadership.ts';
 import { releaseLock, takeLock } from './machine-lock.ts';
 import { machineRoutes } from './machine-routes.ts';
@@ -154,7 +156,8 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
     clock,
     random: systemRandom,
   });
-  const joinService = new JoinService(clusterStore, clock);
+  const opened = deferred<ClusterStore>();
+  const joinService = new JoinService(opened.promise, clock);
   const askStatus = () => peer.call('status', null);
   const asks = new MemberAsks({
     ...{ id: identity.id, store: clusterStore, joinService, status: askStatus },
@@ -225,18 +228,25 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
     },
   });
   place.start();
-  let foundation: Awaited<ReturnType<typeof awaitFoundation>>;
-  let ownKey: Buffer;
-  try {
-    await guard.checkLoaded();
-    if (identity.founder) await foundCluster(clusterStore, config, self, clock, stopping.signal);
-    foundation = await awaitFoundation(clusterStore, clock, stopping.signal);
-    followMembers(store, peer, paths);
-    ownKey = await openClusterKey({
+  let settings: SettingsRecord;
+  let opening: Promise<Sealing> | undefined;
+  const openSealing = async (): Promise<Sealing> => {
+    clusterKey = await openClusterKey({
       ...{ file: paths.clusterKey, store: clusterStore, ownId: identity.id, clock, logger, signal: stopping.signal },
       ask: (address, request) => peer.call('ask', { address, request }),
     });
-    clusterKey = ownKey;
+    return new Sealing({ store: clusterStore, clusterKey, resources: config.encryption.resources, logger });
+  };
+  try {
+    await guard.checkLoaded();
+    const sealed = async () => {
+      opening ??= openSealing();
+      return (await opening).store;
+    };
+    if (identity.founder) await foundCluster(clusterStore, sealed, config, self, clock, stopping.signal);
+    settings = await awaitFoundation(clusterStore, clock, stopping.signal);
+    followMembers(store, peer, paths);
+    opened.resolve(await sealed());
   } catch (error) {
     if (!stopping.signal.aborted && errorCode(error) !== 'ClusterKeyMissing') throw error;
     // It was dismissed before it had anything, or cannot serve what it has.
@@ -245,8 +255,8 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
     releaseLock(paths);
     throw error;
   }
-  const { settings, authority } = foundation;
-  const sealing = new Sealing({ store: clusterStore, clusterKey: ownKey, resources: config.encryption.resources, logger });
+  const sealing = await (opening ?? openSealing());
+  const authority = authorityOf(sealing.store);
 
   const api = createApi({
     store: sealing.store,
@@ -298,8 +308,8 @@ export async function startHolder({ config, join, room, onFatal, onRemoved, onDi
   const control = new ControlServer(
     {
       ...machineRoutes({ api, guard, room, peer, joinService, authority, config, store, snapshots, sealing, agent, clock }),
-      ...memberRoutes({ administration, joinService, config, store: clusterStore, clock }),
-      ...clusterRoutes({ store: clusterStore, applied: () => store.applied.index, asks, clock }),
+      ...memberRoutes({ administration, joinService, config, store: sealing.store, clock }),
+      ...clusterRoutes({ store: sealing.store, applied: () => store.applied.index, asks, clock }),
     },
     logger,
   );

@@ -4,7 +4,6 @@ import type { Clock } from '../lib/clock.ts';
 import { delay } from '../lib/clock.ts';
 import type { ClusterStore } from '../store/types.ts';
 import {
-  type AuthorityRecord,
   authorityKey,
   decodeRecord,
   encodeRecord,
@@ -20,9 +19,13 @@ import { createAuthority } from './pki.ts';
 
 const retryMs = 100;
 
-/** Makes CA and settings unless they are there. Only the founder calls it. One transaction: all or nothing. */
+/**
+ * Makes CA and settings unless they are there. Only the founder calls it. One transaction: all or nothing. `sealed` gives the store that
+ * seals, for which it makes the cluster key first: the authority's private key is never in the log in the clear.
+ */
 export async function foundCluster(
   store: ClusterStore,
+  sealed: () => Promise<ClusterStore>,
   config: NodeConfig,
   self: MemberRecord,
   clock: Clock,
@@ -34,7 +37,8 @@ export async function foundCluster(
   const settings: SettingsRecord = { clusterId: randomUUID(), ...config.cluster };
   const keys = [settingsKey, authorityKey, memberKey(self.id), nodeNameKey(self.nodeName)];
   const values = [encodeRecord(settings), encodeRecord(authority), encodeRecord(self), Buffer.from(JSON.stringify(self.id))];
-  await store.write(
+  const sealing = await sealed();
+  await sealing.write(
     {
       conditions: keys.map((key) => ({ key, modRevision: 0 })),
       operations: keys.map((key, position) => ({ type: 'put', key, value: values[position] as Uint8Array })),
@@ -43,15 +47,11 @@ export async function foundCluster(
   );
 }
 
-/** Waits until this peer's store shows that it belongs to a founded cluster. */
-export async function awaitFoundation(
-  store: ClusterStore,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<{ settings: SettingsRecord; authority: AuthorityRecord }> {
+/** Waits until this peer's store shows that it belongs to a founded cluster. The authority may be sealed. */
+export async function awaitFoundation(store: ClusterStore, clock: Clock, signal: AbortSignal): Promise<SettingsRecord> {
   for (;;) {
     const [settings, authority] = [store.get(settingsKey), store.get(authorityKey)];
-    if (settings && authority) return { settings: decodeRecord(settings.value), authority: decodeRecord(authority.value) };
+    if (settings && authority) return decodeRecord<SettingsRecord>(settings.value);
     await store.waitForRevision(store.revision + 1, signal);
     signal.throwIfAborted();
     await delay(clock, 0, signal);

@@ -37,8 +37,8 @@ const askAgentMs = 1_000;
 const tickMs = 250;
 /** The agent answers from memory; a second without an answer means that it is stuck. */
 const agentTimeoutMs = 1_000;
-/** A new connection gets this long to bring heartbeats. */
-const reviveMs = 5_000;
+/** A connection gets this long to bring heartbeats. One to a machine that hangs ends by itself before. */
+const deafMs = 5_000;
 
 interface Summary {
   capacity: Resources;
@@ -82,8 +82,8 @@ export class GossipLoop {
   #agentReady = false;
   #members: Member[] = [];
   #judged = '';
-  /** When the connection to a machine was last made anew because gossip did not hear it. */
-  readonly #revivedMs = new Map<string, number>();
+  /** Since when the link to a machine lives that gossip calls dead, or when it was last made anew for that. */
+  readonly #deafSinceMs = new Map<string, number>();
 
   constructor(context: GossipLoopOptions) {
     const { clock, logger, options } = context;
@@ -185,18 +185,22 @@ export class GossipLoop {
   }
 
   /**
-   * A machine that is dead to gossip though its link is alive: one of the two has lost its place in the other's gossip, which does
-   * not come back by itself. Seen after the death of the machine that had passed on what they said. A new connection mends it.
+   * A machine that stays dead to gossip though its link lives: one of the two has lost its place in the other's gossip, and what mends
+   * that by itself (`withOpenStreams` of the transport) did not. A new connection does. A link that has only just begun is left alone:
+   * a machine that was restarted is dead until its first heartbeat, and would be cut off again and again.
    */
   #reviveDeaf(nowMs: number): void {
     const { transport, logger } = this.#context;
-    for (const peer of transport.connected()) {
-      if (!this.isDead(peer) || nowMs - (this.#revivedMs.get(peer) ?? Number.NEGATIVE_INFINITY) < reviveMs) continue;
-      this.#revivedMs.set(peer, nowMs);
+    const deaf = transport.connected().filter((peer) => this.isDead(peer));
+    for (const peer of this.#deafSinceMs.keys()) if (!deaf.includes(peer)) this.#deafSinceMs.delete(peer);
+    for (const peer of deaf) {
+      const sinceMs = this.#deafSinceMs.get(peer);
+      if (sinceMs !== undefined && nowMs - sinceMs < deafMs) continue;
+      this.#deafSinceMs.set(peer, nowMs);
+      if (sinceMs === undefined) continue;
       logger.warn({ peer }, 'a machine is silent in gossip though its link is alive: it is connected to anew');
       transport.reconnect(peer);
     }
-    for (const peer of this.#revivedMs.keys()) if (!this.isDead(peer)) this.#revivedMs.delete(peer);
   }
 
   #judgeState(): void {

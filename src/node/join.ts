@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { isIPv4 } from 'node:net';
 import type { Clock } from '../lib/clock.ts';
 import { errorMessage } from '../lib/errors.ts';
-import type { ClusterStore } from '../store/types.ts';
+import type { ClusterStore, StoreReader } from '../store/types.ts';
 import {
   type AuthorityRecord,
   authorityKey,
@@ -85,20 +85,22 @@ export function multiaddrOf(address: string): string {
 
 /** The member's side. */
 export class JoinService {
-  readonly #store: ClusterStore;
+  readonly #opening: Promise<ClusterStore>;
   readonly #clock: Clock;
 
-  constructor(store: ClusterStore, clock: Clock) {
-    this.#store = store;
+  /** `store` shows tokens and authority in the clear; what is asked before it is there waits. It must not reject. */
+  constructor(store: ClusterStore | Promise<ClusterStore>, clock: Clock) {
+    this.#opening = Promise.resolve(store);
     this.#clock = clock;
   }
 
   /** Makes a token that is good for `ttlMs`. */
   async issueToken(ttlMs: number): Promise<string> {
-    await this.#store.barrier();
-    const token = createToken(this.#authority().cert);
+    const store = await this.#opening;
+    await store.barrier();
+    const token = createToken(authorityOf(store).cert);
     const record: TokenRecord = { id: token.id, secretHash: hashOf(token.secret), expiresMs: this.#clock.wallMs() + ttlMs };
-    await this.#store.write({
+    await store.write({
       conditions: [{ key: tokenKey(token.id), modRevision: 0 }],
       operations: [{ type: 'put', key: tokenKey(token.id), value: encodeRecord(record) }],
     });
@@ -120,8 +122,9 @@ export class JoinService {
   }
 
   async #admit(ownId: string, from: string, request: Extract<JoinRequest, { type: 'join' }>): Promise<JoinAnswer> {
-    await this.#store.barrier();
-    const found = typeof request.tokenId === 'string' ? this.#store.get(tokenKey(request.tokenId)) : undefined;
+    const store = await this.#opening;
+    await store.barrier();
+    const found = typeof request.tokenId === 'string' ? store.get(tokenKey(request.tokenId)) : undefined;
     const token = found && decodeRecord<TokenRecord>(found.value);
     const content = JSON.stringify(request.member);
     const expected = token && joinProof('newcomer', token.secretHash, from, ownId, String(request.nonce), content);
@@ -132,18 +135,18 @@ export class JoinService {
       return { type: 'refused', message: 'the join token has expired; make a new one on a member with: kontiki token create' };
     }
     const { nodeName, addresses, apiAddress, apiPort, incarnation, log } = request.member;
-    const refusal = await this.#record({ id: from, nodeName, addresses, apiAddress, apiPort, incarnation, log });
+    const refusal = await this.#record(store, { id: from, nodeName, addresses, apiAddress, apiPort, incarnation, log });
     if (refusal) return { type: 'refused', message: refusal };
-    const members = this.#members().map(({ id, addresses, nodeName, log }) => ({ id, addresses, nodeName, log }));
-    const caHash = hashOf(this.#authority().cert);
+    const members = membersOf(store).map(({ id, addresses, nodeName, log }) => ({ id, addresses, nodeName, log }));
+    const caHash = hashOf(authorityOf(store).cert);
     const proof = joinProof('member', token.secretHash, from, ownId, String(request.nonce), JSON.stringify([members, caHash]));
     return { type: 'admitted', members, caHash, proof };
   }
 
   /** Writes the record; gives the reason when the machine cannot be taken. */
-  async #record(member: MemberRecord): Promise<string | undefined> {
+  async #record(store: ClusterStore, member: MemberRecord): Promise<string | undefined> {
     for (;;) {
-      const holder = this.#members().find((other) => other.nodeName === member.nodeName && other.id !== member.id);
+      const holder = membersOf(store).find((other) => other.nodeName === member.nodeName && other.id !== member.id);
       if (holder) {
         return (
           `a machine named ${member.nodeName} is already a member, with another identity; if it was this machine and its data are ` +
@@ -151,17 +154,17 @@ export class JoinService {
         );
       }
       const key = memberKey(member.id);
-      const known = this.#store.get(key);
+      const known = store.get(key);
       const modRevision = known?.modRevision ?? 0;
       const before = known && decodeRecord<MemberRecord>(known.value);
       const wanted = before?.wanted;
       // A machine of an earlier version says nothing of the log: it always holds it.
-      const log = before?.log ?? (member.log && placeOfNewcomer(this.#members().filter(({ id }) => id !== member.id)));
+      const log = before?.log ?? (member.log && placeOfNewcomer(membersOf(store).filter(({ id }) => id !== member.id)));
       const next = { ...member, log, ...(wanted ? { wanted } : {}) };
       if (wanted === 'gone') return `${member.nodeName} is being removed; join again when that is done`;
       const nameKey = nodeNameKey(member.nodeName);
-      const name = this.#store.get(nameKey);
-      const result = await this.#store.write({
+      const name = store.get(nameKey);
+      const result = await store.write({
         conditions: [
           { key, modRevision },
           { key: nameKey, modRevision: name?.modRevision ?? 0 },
@@ -174,16 +177,17 @@ export class JoinService {
       if (result.ok) return undefined;
     }
   }
+}
 
-  #members(): MemberRecord[] {
-    return this.#store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value));
-  }
+function membersOf(store: StoreReader): MemberRecord[] {
+  return store.list(memberPrefix).records.map((record) => decodeRecord<MemberRecord>(record.value));
+}
 
-  #authority(): AuthorityRecord {
-    const record = this.#store.get(authorityKey);
-    if (!record) throw new NodeError('NotAMember', 'this machine has not joined its cluster yet');
-    return decodeRecord<AuthorityRecord>(record.value);
-  }
+/** Throws NodeError 'NotAMember' when it is not there yet. */
+export function authorityOf(store: StoreReader): AuthorityRecord {
+  const record = store.get(authorityKey);
+  if (!record) throw new NodeError('NotAMember', 'this machine has not joined its cluster yet');
+  return decodeRecord<AuthorityRecord>(record.value);
 }
 
 /** Whether one more machine beside these is to hold the log, so that it need not be called to it later. */

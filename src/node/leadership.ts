@@ -76,9 +76,9 @@ export class Leadership {
   }
 
   async #lead(term: number, signal: AbortSignal): Promise<void> {
-    const { api, store, peer, nodeHealth, decisions, podCidr, rootCertificate, certificates, clock, random, logger } =
+    const { api, store, sealing, peer, nodeHealth, decisions, podCidr, rootCertificate, certificates, clock, random, logger } =
       this.#options;
-    const keeper = new MembershipTask({ store, peer, nodeHealth, clock, logger });
+    const keeper = new MembershipTask({ store: sealing.store, peer, nodeHealth, clock, logger });
     logger.info({ term }, 'this peer leads');
     keeper.start();
     try {
@@ -97,6 +97,7 @@ export class Leadership {
         apiAddresses,
         rootCertificate,
         certificates,
+        policyWarnings: api.policyWarnings,
         /** With the kinds that users define, as they are at the moment. */
         get namespacedResources() {
           return listed(api.kinds()).filter((resource) => resource.namespaced);

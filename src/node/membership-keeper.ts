@@ -1,11 +1,11 @@
 /**
  * Runs on the leader: makes Raft's membership follow the member records in the store. So many machines hold the log that there
  * can be 1, 3 or 5 voters, the others are clients (log-holders.ts chooses); one that holds it becomes a learner, and a voter when it
- * lives and has caught up; a voter that has been dead for a while gives its place to such a learner; what an administrator wants of
- * a machine comes first. Level-driven: each round takes at most one step, so a leader that dies in between leaves nothing half done.
- * Pure.
+ * lives and has caught up; a voter that has been dead for a while gives its place to such a learner, both in one joint change; what an
+ * administrator wants of a machine comes first. Level-driven: each round takes at most one step, so a leader that dies in between
+ * leaves nothing half done. Pure.
  */
-import type { ConsensusStatus, MembershipChange, PeerId } from '../consensus/types.ts';
+import type { ConsensusStatus, Membership, MembershipChange, PeerId } from '../consensus/types.ts';
 import type { LogPlace, Wanted } from './cluster-records.ts';
 import { logHolders, oddAtMost, votersMax } from './log-holders.ts';
 
@@ -32,6 +32,8 @@ export interface MembershipView {
 
 export type MembershipStep =
   | Extract<MembershipChange, { type: 'addLearner' | 'promote' | 'remove' }>
+  /** Learners become voters and voters leave, at once: see `changeOf`. */
+  | { type: 'exchange'; enter: PeerId[]; leave: PeerId[] }
   | { type: 'transfer'; peer: PeerId }
   /** What the record is to say; the machine follows. */
   | { type: 'log'; peer: PeerId; to: 'called' | 'none' | 'dismissed' };
@@ -69,7 +71,19 @@ export function nextMembershipStep(view: MembershipView, graceMs = deadVoterGrac
     if (!isWanted(view, peer) || idle) return { type: 'remove', peer };
   }
   const plan = planVoters(view, graceMs);
-  return promotion(view, plan) ?? departure(view, plan, holders);
+  return exchange(view, plan) ?? promotion(view, plan) ?? departure(view, plan, holders);
+}
+
+/** What consensus is asked for when `enter` is to vote and `leave` is to go: one change, joint when it is of more than one voter. */
+export function changeOf(
+  { voters, learners }: Membership,
+  { enter, leave }: { enter: PeerId[]; leave: PeerId[] },
+): MembershipChange {
+  return {
+    type: 'set',
+    voters: [...voters.filter((peer) => !leave.includes(peer)), ...enter],
+    learners: learners.filter((peer) => !enter.includes(peer)),
+  };
 }
 
 /** What is next for a machine that is no member of the log's membership. */
@@ -102,12 +116,36 @@ function planVoters(view: MembershipView, graceMs: number): VoterPlan {
   return plan;
 }
 
+/**
+ * A learner takes a voter's place, or two of them stand by the only voter. Whatever becomes of a newcomer then: those that voted
+ * before and stay are a quorum without it. Promoted first and its predecessor removed later, it would be one that counts meanwhile.
+ */
+function exchange(view: MembershipView, { holding, unwanted, lost, candidates, target }: VoterPlan): MembershipStep | undefined {
+  const { id, membership } = view.status;
+  const { voters } = membership;
+  const [first, second] = candidates;
+  if (first === undefined || holding.length >= target) return undefined;
+  if (voters.length === 1) {
+    const both = second !== undefined && holding.length === 1;
+    return both ? { type: 'exchange', enter: [first, second], leave: [] } : undefined;
+  }
+  // The leader goes last, and not as the leader.
+  const leaver = [...lost, ...unwanted.filter((peer) => peer !== id)].find((peer) => {
+    const staying = voters.filter((other) => other !== peer);
+    return staysQuorum(view, staying, voters.length);
+  });
+  return leaver === undefined ? undefined : { type: 'exchange', enter: [first], leave: [leaver] };
+}
+
 function promotion(view: MembershipView, { holding, candidates, target }: VoterPlan): MembershipStep | undefined {
+  const { voters } = view.status.membership;
   const [peer] = candidates;
   if (peer === undefined) return undefined;
   const asked = view.recorded.get(peer)?.wanted === 'voter' && holding.length < votersMax;
   if (holding.length >= target && !asked) return undefined;
-  return isSafe(view, [...view.status.membership.voters, peer]) ? { type: 'promote', peer } : undefined;
+  // Two voters need each other, whoever they are; that is on the way to three, or what somebody wanted.
+  const safe = voters.length === 1 ? isSafe(view, [...voters, peer]) : staysQuorum(view, voters, voters.length + 1);
+  return safe ? { type: 'promote', peer } : undefined;
 }
 
 /** A voter that leaves; what becomes of a machine that keeps its record is decided in the next round. */
@@ -179,7 +217,12 @@ function byProgress({ status }: MembershipView, peers: PeerId[]): PeerId[] {
 
 /** Whether enough of these voters live. */
 function isSafe(view: MembershipView, voters: readonly PeerId[]): boolean {
-  return voters.filter((peer) => isLive(view, peer)).length >= majority(voters.length);
+  return staysQuorum(view, voters, voters.length);
+}
+
+/** Whether `staying` are a quorum of `voters` voters by themselves, even if all the others are dead. */
+function staysQuorum(view: MembershipView, staying: readonly PeerId[], voters: number): boolean {
+  return staying.filter((peer) => isLive(view, peer)).length >= majority(voters);
 }
 
 const majority = (voters: number) => Math.floor(voters / 2) + 1;

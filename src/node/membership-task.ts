@@ -7,7 +7,7 @@ import type { NodeHealth } from '../machinery/node-health.ts';
 import type { ClusterStore, Operation } from '../store/types.ts';
 import { decodeRecord, type MemberRecord, memberPrefix, nodeNameKey, wantedOf } from './cluster-records.ts';
 import { setLogPlace } from './member-record.ts';
-import { type MembershipView, nextMembershipStep, type RecordedMember } from './membership-keeper.ts';
+import { changeOf, type MembershipView, nextMembershipStep, type RecordedMember } from './membership-keeper.ts';
 import type { PeerThread } from './peer-thread-handle.ts';
 import { deleteExpiredTokens } from './tokens.ts';
 
@@ -79,7 +79,7 @@ export class MembershipTask {
     }
     if (step) {
       logger.info({ ...step }, 'membership changes');
-      return await peer.changeMembership(step, bounded);
+      return await peer.changeMembership(step.type === 'exchange' ? changeOf(status.membership, step) : step, bounded);
     }
     await this.#deleteGone(status, view, bounded);
   }

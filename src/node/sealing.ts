@@ -3,6 +3,7 @@ import { signingKeysKey } from '../api/tokens/signing-keys.ts';
 import type { Logger } from '../lib/logger.ts';
 import { decodeKeys, KeyRing, keepRewriting, rotateSealingKey, SealedStore, sealingKeysKey } from '../store/index.ts';
 import type { ClusterStore } from '../store/types.ts';
+import { authorityKey, tokenPrefix } from './cluster-records.ts';
 
 export interface SealingOptions {
   store: ClusterStore;
@@ -23,8 +24,9 @@ export class Sealing {
     const { store, clusterKey, resources } = options;
     this.#options = options;
     this.#ring = new KeyRing(clusterKey, store.local);
-    // Whoever has the keys of service account tokens can be anybody: they are sealed whatever is configured.
-    this.store = new SealedStore(store, this.#ring, [signingKeysKey, ...resources.map(prefixOfResource)]);
+    // Whoever has one of those can be anybody, or become a machine: they are sealed whatever is configured.
+    const always = [signingKeysKey, authorityKey, tokenPrefix];
+    this.store = new SealedStore(store, this.#ring, [...always, ...resources.map(prefixOfResource)]);
   }
 
   /** The key that seals, and how many older ones are still in use: 0 when a rotation is complete. */

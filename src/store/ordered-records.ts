@@ -117,10 +117,25 @@ export class OrderedRecords {
     }
   }
 
+  /** The first `limit` records that `scan` would visit. Copies runs of chunks, and looks at no record between the first and the last. */
+  range(prefix: string, startAfter: string | undefined, limit: number): StoreRecord[] {
+    const from = this.#start(prefix, startAfter);
+    const to = this.#end(prefix);
+    const records: StoreRecord[] = [];
+    for (let c = from.chunk; c <= to.chunk && records.length < limit; c++) {
+      const first = c === from.chunk ? from.offset : 0;
+      const last = c === to.chunk ? to.offset : undefined;
+      const run = this.#chunks[c]?.slice(first, last) ?? [];
+      const room = limit - records.length;
+      for (const record of run.length > room ? run.slice(0, room) : run) records.push(record);
+    }
+    return records;
+  }
+
   /** How many keys `scan` would visit at most. */
   count(prefix: string, startAfter: string | undefined): number {
     const from = this.#start(prefix, startAfter);
-    const to = this.#find((key) => this.#less(key, prefix) || key.startsWith(prefix));
+    const to = this.#end(prefix);
     if (to.chunk < from.chunk || (to.chunk === from.chunk && to.offset <= from.offset)) return 0;
     let count = to.offset - from.offset;
     for (let c = from.chunk; c < to.chunk; c++) count += this.#chunks[c]!.length;
@@ -130,6 +145,11 @@ export class OrderedRecords {
   /** The records as they are now, in order; later changes do not show. Costs one shallow copy. */
   freeze(): StoreRecord[][] {
     return this.#chunks.map((chunk) => chunk.slice());
+  }
+
+  /** Behind the last key with the prefix. */
+  #end(prefix: string): Place {
+    return this.#find((key) => this.#less(key, prefix) || key.startsWith(prefix));
   }
 
   #start(prefix: string, startAfter: string | undefined): Place {

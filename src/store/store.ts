@@ -203,8 +203,7 @@ export class Store implements StoreReader {
     this.#checkWindow(revision);
     const current = this.#state.records;
     if (revision !== this.revision) return listAt(current, this.#history, { prefix, revision, startAfter, limit });
-    const records: StoreRecord[] = [];
-    if (limit > 0) current.scan(prefix, startAfter, (record) => records.push(record) < limit);
+    const records = current.range(prefix, startAfter, limit);
     const remaining = records.length < limit ? 0 : current.count(prefix, startAfter) - records.length;
     return { records, revision, remaining };
   }

@@ -26,8 +26,19 @@ function checkKey(key: unknown): asserts key is string {
   }
 }
 
-function checkUnique(keys: readonly string[], what: string): void {
-  if (keys.length > 1 && new Set(keys).size !== keys.length) throw invalid(`${what} name a key twice`);
+/** So few are compared with each other, without a set: nearly all writes. */
+const fewKeys = 8;
+
+function checkUnique(items: readonly { key: string }[], what: string): void {
+  if (items.length > fewKeys) {
+    if (new Set(items.map(({ key }) => key)).size !== items.length) throw invalid(`${what} name a key twice`);
+    return;
+  }
+  for (let one = 1; one < items.length; one++) {
+    for (let other = 0; other < one; other++) {
+      if (items[one]!.key === items[other]!.key) throw invalid(`${what} name a key twice`);
+    }
+  }
 }
 
 function check(transaction: Transaction): Transaction {
@@ -48,14 +59,8 @@ function check(transaction: Transaction): Transaction {
       throw invalid(`the value of ${operation.key} is not bytes`);
     }
   }
-  checkUnique(
-    conditions.map((condition) => condition.key),
-    'the conditions',
-  );
-  checkUnique(
-    operations.map((operation) => operation.key),
-    'the operations',
-  );
+  checkUnique(conditions, 'the conditions');
+  checkUnique(operations, 'the operations');
   return transaction;
 }
 

@@ -28,6 +28,9 @@ export interface Transaction {
   operations: Operation[];
 }
 
+/** A transaction as it is handed in: whoever has no id for it gets one. */
+export type Write = Omit<Transaction, 'requestId'> & { requestId?: string | undefined };
+
 /** Each transaction that changes something takes the next revision. A failed condition changes nothing. */
 export type TransactionResult =
   | { ok: true; revision: number }
@@ -97,7 +100,7 @@ export interface ClusterStore extends StoreReader {
   /** What this peer has applied, also while it does not serve it: for indexes that follow the store, never for answers. */
   readonly local: StoreReader;
   /** Resolves when the transaction is committed and applied on this peer. Retries inside until committed or aborted. */
-  write(transaction: Omit<Transaction, 'requestId'>, signal?: AbortSignal): Promise<TransactionResult>;
+  write(transaction: Write, signal?: AbortSignal): Promise<TransactionResult>;
   /** Resolves when reads on this peer are linearizable with all writes acknowledged before the call. */
   barrier(signal?: AbortSignal): Promise<void>;
   /** Resolves when `revision` is applied here; used for resourceVersion "not older than". */

@@ -140,8 +140,27 @@ export class FrameWriter {
   }
 }
 
+/** A yamux stream, as far as it is used here. */
+interface WindowedStream extends Stream {
+  recvWindow: number;
+  recvWindowCapacity: number;
+  sendWindowUpdate(): void;
+}
+
+/**
+ * yamux would answer each piece of data by an update of the window: a record, a write and a turn of the other side's event loop for
+ * nothing, as frames are small against the window. Here it is updated when half of it is used.
+ */
+function updateWindowByHalves(stream: WindowedStream): void {
+  const update = stream.sendWindowUpdate.bind(stream);
+  stream.sendWindowUpdate = () => {
+    if (stream.recvWindowCapacity <= stream.recvWindow / 2) update();
+  };
+}
+
 /** The reading side: accepts, gives each frame to `onFrame`, and signs of life to the writer. */
 export function readFrames(stream: Stream, nowMs: () => number, onFrame: (frame: Buffer) => void): void {
+  updateWindowByHalves(stream as WindowedStream);
   const reader = new FrameReader(queueBytesMax, onFrame);
   let signedMs = nowMs();
   stream.addEventListener('message', (event) => {

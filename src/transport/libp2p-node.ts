@@ -11,7 +11,7 @@ import { tcp } from '@libp2p/tcp';
 import { createLibp2p } from 'libp2p';
 import { envelopeId } from './envelope.ts';
 import { TransportError } from './errors.ts';
-import { gatheredTls } from './gathered-tls.ts';
+import { nativeTls } from './native-tls.ts';
 
 /** Below libp2p's bound of 4 MiB for what a paused stream may buffer, so that a slow reader is never reset. */
 const streamWindowBytesMax = 2 * 1024 * 1024;
@@ -43,7 +43,7 @@ export async function createNode(options: NodeOptions): Promise<{ node: Node; me
         listenOpts: { noDelay: true, keepAlive: true },
       }),
     ],
-    connectionEncrypters: [gatheredTls()],
+    connectionEncrypters: [nativeTls()],
     streamMuxers: [
       yamux({ maxInboundStreams: 4096, maxOutboundStreams: 4096, streamOptions: { maxStreamWindowSize: streamWindowBytesMax } }),
     ],
@@ -101,7 +101,7 @@ function membersOnly(
       registrar.handle(
         protocol,
         (stream: Stream, connection: Connection) => {
-          if (isMember(connection)) return handler(stream, connection);
+          if (isMember(connection)) return handler(stream, withOpenStreams(connection));
           stream.abort(new TransportError('NotMember', 'gossip is for members'));
         },
         options,
@@ -129,13 +129,20 @@ function membersOnly(
 }
 
 /**
- * The connection, but that it gives no stream that is over already. A peer that does not take us for a member resets the stream in the
- * same packet in which it agrees to its protocol; gossipsub, which begins to listen only then, would keep that stream for ever.
+ * The connection, but that its streams end when the other side has done with them. A peer that does not take us for a member resets the
+ * stream in the same packet in which it agrees to its protocol; gossipsub, which begins to listen only then, would keep that stream for
+ * ever. And a peer whose gossip lets go of us while the connection lives, as when the end of an earlier connection becomes known late,
+ * closes its half of the stream only: gossipsub would go on sending there, and never say again what it subscribes to, without which
+ * the other one sends it nothing. A stream that has ended is opened anew when the peers are introduced the next time.
  */
 export function withOpenStreams(connection: Connection): Connection {
   const newStream: Connection['newStream'] = async (protocols, options) => {
     const stream = await connection.newStream(protocols, options);
-    if (stream.status !== 'open') throw new TransportError('StreamReset', 'the stream was reset while it was opened');
+    stream.addEventListener('remoteCloseWrite', () => endStream(stream), { once: true });
+    if (stream.status !== 'open' || stream.remoteWriteStatus === 'closed') {
+      endStream(stream);
+      throw new TransportError('StreamReset', 'the stream was over when it was opened');
+    }
     return stream;
   };
   return new Proxy(connection, {
@@ -144,5 +151,12 @@ export function withOpenStreams(connection: Connection): Connection {
       const value: unknown = Reflect.get(target, property, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
+  });
+}
+
+/** In good order, or else at once. */
+function endStream(stream: Stream): void {
+  stream.close().catch((error: unknown) => {
+    stream.abort(new TransportError('StreamReset', 'the stream could not be closed', {}, error));
   });
 }

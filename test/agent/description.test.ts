@@ -45,6 +45,7 @@ test('users are found by name or number, and root is refused when it must be', (
     container: 'c',
     podLabel: 'p',
     supplementalGroups: [],
+    strictGroups: false,
     passwd: 'root:x:0:0::/:/bin/sh\nweb:x:33:44::/:/bin/sh\n',
     group: 'root:x:0:\nlog:x:5:web\nextra:x:6:\n',
   };
@@ -202,7 +203,7 @@ test('the resolver follows the machine unless the pod says otherwise', () => {
   assert.is(resolvText(pod({ dnsPolicy: 'None', dnsConfig }), machine), 'nameserver 2.2.2.2\noptions ndots:5\n');
   assert.match(
     hostsText(pod({ hostAliases: [{ ip: '3.3.3.3', hostnames: ['a', 'b'] }] }), 'p', '10.0.0.9', ''),
-    /10\.0\.0\.9\tp\n3\.3\.3\.3\ta\tb\n$/,
+    /^# Kubernetes-managed hosts file\.\n[\s\S]*10\.0\.0\.9\tp\n\n# Entries added by HostAliases\.\n3\.3\.3\.3\ta\tb\n$/,
   );
 });
 

@@ -6,7 +6,7 @@ import { parseCounts } from '../../src/agent/eviction/disk-meter.ts';
 import { diskFolders } from '../../src/agent/eviction/pod-meter.ts';
 import { type EvictablePod, type Eviction, PressureRelief } from '../../src/agent/eviction/pressure-relief.ts';
 import { evictionMessage, isCritical, type PodUsage, rankPods } from '../../src/agent/eviction/rank.ts';
-import { memoryOf, pidsOf, readSignals } from '../../src/agent/eviction/signals.ts';
+import { diskSignals, memoryOf, pidsOf, readSignals } from '../../src/agent/eviction/signals.ts';
 import { exceededLimit, storageLimits } from '../../src/agent/eviction/storage-limits.ts';
 import type { EvictionSettings, Observations, Threshold } from '../../src/agent/eviction/types.ts';
 import { admit } from '../../src/agent/pods/admission.ts';
@@ -14,6 +14,7 @@ import { HostPorts } from '../../src/agent/pods/host-ports.ts';
 import { Ledger } from '../../src/agent/pods/ledger.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import type { Pod, PodSpec } from '../../src/machinery/types.ts';
+import { parseConfig } from '../../src/node/config.ts';
 import { evictionProblems, evictionSettings } from '../../src/node/eviction-settings.ts';
 import { ManualClock } from '../client/manual-clock.ts';
 
@@ -163,6 +164,26 @@ test('what the machine says of itself is read as it is written', async () => {
   for (const signal of ['memory.available', 'pid.available'] as const) {
     assert.ok(seen[signal]!.available > 0 && seen[signal]!.capacity >= seen[signal]!.available, signal);
   }
+});
+
+test('a disk tells its room and its inodes, if it has a number of them', () => {
+  const disk = { bavail: 10, blocks: 40, bsize: 4096, ffree: 5, files: 100 };
+  assert.equal(diskSignals('imagefs', disk), {
+    'imagefs.available': { available: 40_960, capacity: 163_840 },
+    'imagefs.inodesFree': { available: 5, capacity: 100 },
+  });
+  assert.equal(Object.keys(diskSignals('nodefs', { ...disk, files: 0 })), ['nodefs.available']);
+});
+
+test('images that leave no inodes are disk pressure, and inodes are what has to come back', () => {
+  const { agent } = parseConfig('agent: {eviction: {hard: {imagefs.inodesFree: 10%}}}', 'test');
+  const threshold = evictionSettings(agent.eviction).thresholds.find(({ signal }) => signal === 'imagefs.inodesFree')!;
+  assert.equal([threshold.hard, threshold.value], [true, { share: 0.1 }]);
+  const verdict = judge(noPressure, settings(threshold), { 'imagefs.inodesFree': { available: 9, capacity: 100 } }, 0);
+  assert.equal([[...verdict.conditions], verdict.due], [['DiskPressure'], threshold]);
+  const message = evictionMessage({ pod: podOf('p', {}), usage: undefined }, threshold, { available: 9, capacity: 100 });
+  assert.match(message, /^The node was low on resource: inodes\. Threshold quantity: 10, available: 9\. /);
+  assert.is(parseConfig('', 'test').agent.eviction.hard['imagefs.inodesFree'], '5%');
 });
 
 test('a pod’s data lies in its emptyDirs, its logs and the layers of what runs', () => {

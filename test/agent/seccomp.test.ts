@@ -89,7 +89,6 @@ test('a pod that asks for what the machine lacks is refused with the reason', ()
   const labelled = { containers: [{ name: 'c', securityContext: { seLinuxOptions: { level: 's0' } } }] };
   assert.match(said(labelled)?.message ?? '', 'spec.containers[0].securityContext.seLinuxOptions');
   for (const [option, field] of [
-    [{ hostUsers: false }, 'spec.hostUsers=false'],
     [{ resourceClaims: [{ name: 'gpu' }] }, 'spec.resourceClaims'],
     [{ containers: [{ name: 'c', volumeDevices: [{ name: 'd', devicePath: '/dev/x' }] }] }, 'spec.containers[0].volumeDevices'],
   ] as const) {

@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import type { AdmissionPlugin, AdmissionRequest } from '../../src/api/admission/types.ts';
 import { celMatchConditions } from '../../src/api/admission-policy/match-conditions.ts';
 import type { ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding } from '../../src/machinery/kind-types.ts';
-import { configMaps, namespaces, type Resource } from '../../src/machinery/resources.ts';
+import { configMaps, events, namespaces, type Resource } from '../../src/machinery/resources.ts';
 import type { KubeObject } from '../../src/machinery/types.ts';
 import { failureOf as statusOf, testRegistry, type Widget, widgets } from './widgets.ts';
 
@@ -94,6 +94,24 @@ test('oldObject, request and namespaceObject are what they are', async () => {
   assert.match((await failureOf(client.delete(widgets, made.metadata.name, { namespace }))).message, /keeps$/);
   const small = await widget(0);
   await client.delete(widgets, small.metadata.name, { namespace });
+});
+
+test('selectors are part of what the authorizer is asked', async () => {
+  const asNode = (selector: string) =>
+    `authorizer.group('').resource('pods').fieldSelector('${selector}').check('list').allowed()`;
+  const { clientOf, put } = await cluster({
+    validations: [
+      { expression: asNode('spec.nodeName=n1') },
+      { expression: `!${asNode('spec.nodeName=n2')} && !${asNode('=,=')}` },
+    ],
+    matchConstraints: {
+      resourceRules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['events'] }],
+    },
+  });
+  await put();
+  const node = clientOf({ name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] });
+  const involvedObject = { kind: 'Pod', name: 'p', namespace };
+  await node.create(events, { metadata: { name: 'e' }, involvedObject } as never, { namespace });
 });
 
 test('variables build on each other and are only run when they are asked for', async () => {

@@ -123,6 +123,71 @@ test('an event says who asked for what, whether they might, and what became of i
   }
 });
 
+test('what admission has to say is told: rules that only audit, annotations of policies, what PodSecurity audits', async () => {
+  const it = await audited([{ level: 'Metadata' }]);
+  try {
+    const post = async (to: string, body: object, code = 201) => {
+      const made = await it.request(to, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      });
+      assert.is(made.code, code, made.text);
+    };
+    const of = async (uri: RegExp) => {
+      const {
+        'authorization.k8s.io/decision': _,
+        'authorization.k8s.io/reason': __,
+        ...rest
+      } = ((await it.complete(uri)) as Told).annotations;
+      return rest;
+    };
+    const group = '/apis/admissionregistration.k8s.io/v1';
+    const rule = { apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['configmaps', 'secrets'] };
+    const valueExpression = "object.metadata.name == 'quiet' ? '' : 'name ' + object.metadata.name";
+    await post(`${group}/validatingadmissionpolicies`, {
+      metadata: { name: 'p.example.com' },
+      spec: {
+        matchConstraints: { resourceRules: [rule] },
+        validations: [{ expression: 'true' }, { expression: "object.metadata.name != 'odd'", message: 'odd' }],
+        auditAnnotations: [{ key: 'name', valueExpression }],
+      },
+    });
+    const binding = (name: string, validationActions: string[]) =>
+      post(`${group}/validatingadmissionpolicybindings`, {
+        metadata: { name },
+        spec: { policyName: 'p.example.com', validationActions },
+      });
+    await binding('b', ['Audit', 'Warn']);
+    await post(`${path}/configmaps?dryRun=All&a`, { metadata: { name: 'fine' } });
+    assert.equal(await of(/&a$/), { 'p.example.com/name': 'name fine' });
+    await post(`${path}/configmaps?dryRun=All&b`, { metadata: { name: 'odd' } });
+    const failed = await of(/&b$/);
+    const note = failed['validation.policy.admission.k8s.io/validation_failure'] ?? '';
+    assert.is(failed['p.example.com/name'], 'name odd');
+    assert.equal(JSON.parse(note), [
+      { message: 'odd', policy: 'p.example.com', binding: 'b', expressionIndex: 1, validationActions: ['Audit', 'Warn'] },
+    ]);
+    await post(`${path}/configmaps?dryRun=All&c`, { metadata: { name: 'quiet' } });
+    assert.equal(await of(/&c$/), {});
+    await post(`${path}/secrets?dryRun=All&d`, { metadata: { name: 'odd' } });
+    assert.equal(await of(/&d$/), {});
+    const labels = { 'pod-security.kubernetes.io/enforce': 'baseline', 'pod-security.kubernetes.io/audit': 'restricted' };
+    await post('/api/v1/namespaces', { metadata: { name: 'watched', labels } });
+    await post('/api/v1/namespaces/watched/serviceaccounts?e', { metadata: { name: 'default' } });
+    const spec = { containers: [{ name: 'c', image: 'c' }] };
+    await post('/api/v1/namespaces/watched/pods?f', { metadata: { name: 'p' }, spec });
+    const pod = await of(/\?f$/);
+    assert.is(pod['pod-security.kubernetes.io/enforce-policy'], 'baseline:latest');
+    assert.match(
+      pod['pod-security.kubernetes.io/audit-violations'] ?? '',
+      /^would violate PodSecurity "restricted:latest": allowPriv/,
+    );
+  } finally {
+    await it.close();
+  }
+});
+
 test('nothing of a secret or a token is ever told, at any level, in any way of asking', async () => {
   const it = await audited([{ level: 'RequestResponse' }]);
   try {

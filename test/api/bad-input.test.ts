@@ -41,7 +41,9 @@ function stateOf({ store }: ListeningApi): string {
 
 /** The server's own uids differ from run to run. */
 function withoutUids(message: string): string {
-  return message.replace(/\b(?!00000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '<uid>');
+  return message
+    .replace(/\b(?!00000000)[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, '<uid>')
+    .replace(/ResourceVersion in record \(\d+\)/, 'ResourceVersion in record (<version>)');
 }
 
 const tables: Record<string, BadInput[]> = {

@@ -230,6 +230,42 @@ const schemas: [what: string, schema: unknown, expected: string[]][] = [
     ['s.properties[spec].default: Invalid value: "string": s.properties[spec].default in body must be of type integer: "string"'],
   ],
   [
+    'default that breaks a rule of its place, and one inside that does',
+    of({
+      type: 'object',
+      default: { min: 5, max: 3 },
+      properties: {
+        min: number,
+        max: number,
+        small: { ...number, default: 9, 'x-kubernetes-validations': [{ rule: 'self < 5', message: 'too large' }] },
+      },
+      'x-kubernetes-validations': [{ rule: 'self.min <= self.max', messageExpression: "'min ' + string(self.min) + ' > max'" }],
+    }),
+    [
+      's.properties[spec].default: Invalid value: "object": min 5 > max',
+      's.properties[spec].default.small: Invalid value: "integer": too large',
+      's.properties[spec].properties[small].default: Invalid value: "integer": too large',
+    ],
+  ],
+  [
+    'default that could never become or stay what it is',
+    of({
+      type: 'object',
+      properties: {
+        born: {
+          ...number,
+          default: 1,
+          'x-kubernetes-validations': [{ rule: 'oldSelf.hasValue()', optionalOldSelf: true, message: 'cannot begin' }],
+        },
+        grown: { ...number, default: 1, 'x-kubernetes-validations': [{ rule: 'self > oldSelf', message: 'must grow' }] },
+      },
+    }),
+    [
+      's.properties[spec].properties[born].default: Invalid value: "integer": cannot begin',
+      's.properties[spec].properties[grown].default: Invalid value: "integer": must grow',
+    ],
+  ],
+  [
     'default with unknown fields',
     of({ type: 'object', default: { a: 1 } }),
     ['s.properties[spec].default: Invalid value: {"a":1}: must not have unknown fields'],
@@ -304,6 +340,27 @@ test('rules see the old state, tell where and why, and do not repeat what was le
   assert.equal(lines(check(object(0, 2))), [
     'spec: Invalid value: "object": division by zero evaluating rule: self.max / self.min < 1000',
   ]);
+});
+
+test('rules see what defaults have filled in', () => {
+  const schema = of({
+    type: 'object',
+    default: {},
+    properties: { min: { ...number, default: 3 }, max: { ...number, default: 10 } },
+    'x-kubernetes-validations': [
+      { rule: 'self.min <= self.max', messageExpression: "string(self.min) + ' > ' + string(self.max)" },
+    ],
+  });
+  const check = compileRules(schema);
+  const complaints = (fields: object) => {
+    const object = fields as KubeObject;
+    defaultCustom(object, schema);
+    return check(object).map(({ field, detail }) => `${field}: ${detail}`);
+  };
+  assert.equal(complaints({}), []);
+  assert.equal(complaints({ spec: { max: 3 } }), []);
+  assert.equal(complaints({ spec: { max: 2 } }), ['spec: 3 > 2']);
+  assert.equal(complaints({ spec: { min: 11 } }), ['spec: 11 > 10']);
 });
 
 test('paths of columns find members, items and what a filter lets through', () => {

@@ -71,7 +71,7 @@ test('the propagation policy becomes a finalizer for the garbage collector', asy
 test('preconditions protect an object from being taken for another', async () => {
   const { client, made, gone } = await withWidget();
   const wrongUid = client.delete(widgets, 'a', { namespace, preconditions: { uid: 'other' } });
-  assert.match((await failureOf(wrongUid)).message, /Precondition failed: UID in precondition: other/);
+  assert.match((await failureOf(wrongUid)).message, /the UID in the precondition \(other\) does not match the UID in record/);
   const wrongVersion = client.delete(widgets, 'a', { namespace, preconditions: { resourceVersion: '1' } });
   assert.is((await failureOf(wrongVersion)).code, 409);
   const { uid, resourceVersion } = made.metadata;

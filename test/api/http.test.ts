@@ -99,7 +99,8 @@ test('users are told apart by their certificates', async ({ it }) => {
   );
   assert.is((await it.request('/apis', {}, it.agents.nobody)).code, 403);
   const node = it.as(await it.authority.issue('CN=system:node:n1, O=system:nodes'));
-  assert.is((await it.request('/api/v1/pods', {}, node)).code, 200);
+  assert.is((await it.request('/api/v1/pods?fieldSelector=spec.nodeName%3Dn1', {}, node)).code, 200);
+  assert.is((await it.request('/api/v1/pods?watch=1', {}, node)).code, 403);
   assert.is((await it.request('/apis/apps/v1/deployments', {}, node)).code, 403);
   const stranger = it.as(await (await testAuthority()).issue('CN=admin, O=system:masters'));
   const refused = await it.request(path, {}, stranger);
@@ -296,6 +297,39 @@ test('OpenAPI, health in detail and metrics are there', async ({ it }) => {
   assert.is((await it.request('/openapi/v3/apis/none/v1')).code, 404);
   assert.match((await it.request('/readyz?verbose')).text, /\[\+\]quorum ok\nreadyz check passed\n$/);
   assert.match((await it.request('/metrics')).text, /kontiki_api_requests_total/);
+  assert.is((await it.request('/readyz/quorum')).text, 'ok');
+  assert.is((await it.request('/livez/quorum')).code, 404);
+  assert.is((await it.request('/livez/ping')).text, 'ok');
+  const excluding = await it.request('/readyz?verbose&exclude=quorum&exclude=etcd');
+  const lines = ['[+]ping ok', '[+]quorum excluded: ok', 'warn: some health checks cannot be excluded: no matches for "etcd"'];
+  assert.is(excluding.text, `${lines.join('\n')}\nreadyz check passed\n`);
+  assert.is((await it.request('/readyz/quorum', {}, it.agents.nobody)).code, 403);
+});
+
+let failing = false;
+
+test('who may not know more is told that a check fails, not why', async () => {
+  const it = await listeningApi({
+    above: async (store) =>
+      new Proxy(store, {
+        get(target, name) {
+          if (name === 'barrier' && failing) return () => Promise.reject(new Error('two of three are away'));
+          const value = Reflect.get(target, name, target);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      }),
+  });
+  try {
+    failing = true;
+    const all = await it.request('/readyz', {}, it.agents.nobody);
+    assert.equal([all.code, all.text], [500, '[+]ping ok\n[-]quorum failed: reason withheld\nreadyz check failed\n']);
+    assert.is((await it.request('/livez', {}, it.agents.nobody)).code, 200);
+    assert.is((await it.request('/readyz?exclude=quorum', {}, it.agents.nobody)).code, 200);
+    assert.match((await it.request('/readyz/quorum')).text, /two of three are away/);
+  } finally {
+    failing = false;
+    await it.close();
+  }
 });
 
 test('the Unix socket serves its user alone, and only its owner can open it', async ({ it }) => {

@@ -9,13 +9,11 @@ import type {
   ListOptions,
   ListResult,
   StoreRecord,
-  Transaction,
   TransactionResult,
   Watch,
   WatchListener,
+  Write,
 } from '../../src/store/types.ts';
-
-type Write = Omit<Transaction, 'requestId'>;
 
 export class MemoryCluster implements ClusterStore {
   /** The same here: nothing is ever held back. */
@@ -107,7 +105,7 @@ export class MemoryCluster implements ClusterStore {
 
   #apply(transaction: Write): TransactionResult {
     const index = this.#store.applied.index + 1;
-    const data = encodeTransaction({ requestId: `request-${index}`, ...transaction });
+    const data = encodeTransaction({ ...transaction, requestId: transaction.requestId ?? `request-${index}` });
     const [result] = this.#store.apply([{ index, term: 1, kind: 'normal', data }]);
     if (!result) throw new Error('a transaction has a result');
     return result;

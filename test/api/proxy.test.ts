@@ -125,6 +125,9 @@ test('a node answers for its agent, which is only read', async () => {
   agents.answers.set('/logs/ns/p/c?tailLines=1', '"a log"');
   const path = '/api/v1/nodes/node-2/proxy/containerLogs/ns/p/c?tailLines=1';
   assert.is((await world.request(path)).text, '"a log"');
+  agents.answers.set('/stats/summary?only_cpu_and_memory=true', '{"node":{}}');
+  const summary = await world.request('/api/v1/nodes/node-2/proxy/stats/summary?only_cpu_and_memory=true');
+  assert.equal([summary.code, summary.text], [200, '{"node":{}}']);
   assert.is((await world.request('/api/v1/nodes/node-2:10250/proxy/nothing')).code, 404);
   assert.is((await world.request('/api/v1/nodes/node-2/proxy/images', { method: 'POST', body: 'x' })).code, 405);
 });

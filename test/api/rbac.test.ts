@@ -12,9 +12,12 @@ import {
   clusterRoles,
   configMaps,
   pods,
+  type Resource,
   roleBindings,
   roles,
+  runtimeClasses,
   secrets,
+  services,
 } from '../../src/machinery/resources.ts';
 import type { PolicyRule } from '../../src/machinery/types.ts';
 import { failureOf, testRegistry } from './widgets.ts';
@@ -286,6 +289,62 @@ test('default roles get back what they have lost, keep what was added, and may b
   assert.is((await client.get(clusterRoles, 'edit')).metadata.resourceVersion, resourceVersion);
 });
 
+test('an agent sees the pods of its node: by a selector, or one by one', async () => {
+  const { client, clientOf, authorizer } = await testRegistry();
+  await client.create(
+    pods,
+    { metadata: { name: 'mine' }, spec: { nodeName: 'n1', containers: [{ name: 'c', image: 'c' }] } },
+    inDefault,
+  );
+  await client.create(
+    pods,
+    { metadata: { name: 'other' }, spec: { nodeName: 'n2', containers: [{ name: 'c', image: 'c' }] } },
+    inDefault,
+  );
+  const user = { name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] };
+  const agent = clientOf(user);
+  const listed = await agent.list(pods, { fieldSelector: 'spec.nodeName=n1,metadata.namespace=default' });
+  assert.equal(
+    listed.items.map(({ metadata }) => metadata.name),
+    ['mine'],
+  );
+  assert.is((await agent.get(pods, 'mine', inDefault)).spec?.nodeName, 'n1');
+  for (const refused of [
+    agent.list(pods),
+    agent.list(pods, inDefault),
+    agent.list(pods, { fieldSelector: 'spec.nodeName!=n1' }),
+    agent.list(pods, { fieldSelector: 'spec.nodeName=n2' }),
+    agent.list(pods, { fieldSelector: 'metadata.name=other' }),
+    agent.get(pods, 'other', inDefault),
+  ]) {
+    assert.is((await failureOf(refused)).code, 403);
+  }
+  const asked = { user, verb: 'watch', group: '', resource: 'pods', namespace: 'default' };
+  assert.not(authorizer.decide({ ...asked, name: 'other' }).allowed);
+  assert.ok(authorizer.decide({ ...asked, name: 'mine' }).allowed);
+  const subjectAccessReviews = {
+    group: 'authorization.k8s.io',
+    version: 'v1',
+    resource: 'subjectaccessreviews',
+    kind: 'SubjectAccessReview',
+    namespaced: false,
+  };
+  const review = await client.create(
+    subjectAccessReviews as Resource,
+    {
+      metadata: { name: '' },
+      spec: {
+        ...{ user: user.name, groups: user.groups },
+        resourceAttributes: {
+          ...{ verb: 'list', resource: 'pods' },
+          fieldSelector: { requirements: [{ key: 'spec.nodeName', operator: 'In', values: ['n1'] }] },
+        },
+      },
+    } as never,
+  );
+  assert.ok((review as unknown as { status: { allowed: boolean } }).status.allowed);
+});
+
 test('who is nobody sees health, and agents keep what their table says', async () => {
   const { authorizer, clientOf } = await testRegistry();
   const nobody: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
@@ -295,7 +354,8 @@ test('who is nobody sees health, and agents keep what their table says', async (
   assert.ok(sees(alice, '/api') && sees(alice, '/apis/apps/v1') && sees(alice, '/openapi/v3'));
   assert.not(sees(alice, '/metrics'));
   const agent = clientOf({ name: 'system:node:n1', groups: ['system:nodes', 'system:authenticated'] });
-  assert.ok((await agent.list(pods)).items);
+  assert.ok((await agent.list(runtimeClasses)).items, 'pods name them');
+  assert.ok((await agent.list(services)).items);
   assert.is((await failureOf(agent.list(roles))).code, 403);
 });
 

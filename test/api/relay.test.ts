@@ -1,6 +1,7 @@
 /** The endpoint of a machine without state, in front of a real API: who asks is passed on, and a lost machine is told in words. */
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import http from 'node:http';
 import http2 from 'node:http2';
 import https from 'node:https';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -26,7 +27,7 @@ interface Relayed {
   port: number;
   agentSocket: string;
   /** Where requests go from now on; undefined: nowhere. */
-  lead(socket: string | undefined): void;
+  lead(socket: string | undefined | Promise<string>): void;
   /** Cuts everything that goes on. */
   cut(): void;
   close(): Promise<void>;
@@ -39,12 +40,12 @@ test.before.each(async (context) => {
   const folder = await mkdtemp(join(tmpdir(), 'ktk-relay-'));
   const door = `${folder}/door`;
   await it.api.listenMembers(door);
-  let to: string | undefined = door;
+  let to: string | undefined | Promise<string> = door;
   const sockets = new Set<Socket>();
   const relay = createRelay({
     connect: async () => {
       if (to === undefined) throw new Error('no machine that holds the state can be reached');
-      const socket = connect(to);
+      const socket = connect(await to);
       sockets.add(socket);
       await once(socket, 'connect');
       return socket;
@@ -57,7 +58,7 @@ test.before.each(async (context) => {
   await relay.listenSocket(agentSocket, { name: 'system:node:here', groups: ['system:nodes'] });
   Object.assign(context, {
     ...{ it, folder, port, agentSocket },
-    lead: (socket: string | undefined) => {
+    lead: (socket: string | undefined | Promise<string>) => {
       to = socket;
     },
     cut: () => {
@@ -190,7 +191,7 @@ async function dying(folder: string, onData: (socket: Socket) => void): Promise<
   return { socket, server };
 }
 
-test('a read that was lost is read elsewhere; of a write it is said that its fate is unknown', async (context) => {
+test('what was lost is asked for elsewhere', async (context) => {
   const { folder, lead } = context;
   let lost = 0;
   const { socket, server } = await dying(folder, (connection) => {
@@ -203,11 +204,123 @@ test('a read that was lost is read elsewhere; of a write it is said that its fat
   assert.is(lost, 1);
   lead(socket);
   context.cut();
-  const write = await ask(context, path, { method: 'POST', headers: json, body: configMap('unknown') });
-  assert.is(write.code, 503);
-  assert.match(messageOf(write), /may still have taken effect/);
+  assert.is((await ask(context, path, { method: 'POST', headers: json, body: configMap('unknown') })).code, 201);
   assert.is(lost, 2);
   server.close();
+});
+
+/** Passes requests on to the real API, and is lost when the first byte of an answer to a write comes back: it has taken effect then. */
+async function forgetful(folder: string, lost: () => void): Promise<{ socket: string; server: Server }> {
+  const server = createServer((socket) => {
+    const behind = connect(`${folder}/door`);
+    socket.on('error', () => undefined);
+    behind.on('error', () => undefined);
+    socket.pipe(behind);
+    behind.once('data', () => {
+      lost();
+      socket.destroy();
+      behind.destroy();
+    });
+  });
+  const socket = `${folder}/forgetful`;
+  await new Promise<void>((resolve) => server.listen(socket, resolve));
+  return { socket, server };
+}
+
+test('a write whose answer was lost has one effect, and is answered with what it did, whatever came since', async (context) => {
+  const { it, folder, lead } = context;
+  const made: { revision: number; meanwhile: () => Promise<unknown> } = { revision: 0, meanwhile: async () => undefined };
+  let losses = 0;
+  const { socket, server } = await forgetful(folder, () => {
+    losses++;
+    made.revision = it.store.revision;
+    // The next machine is found when something else has been written.
+    lead(made.meanwhile().then(() => `${folder}/door`));
+  });
+  /** One write that takes effect, and whose answer is lost. */
+  const write = async (url: string, options: Ask, meanwhile = async (): Promise<unknown> => undefined) => {
+    made.meanwhile = meanwhile;
+    context.cut();
+    lead(socket);
+    const before = it.store.revision;
+    const answer = await ask(context, url, options);
+    assert.is(made.revision, before + 1, 'it took effect once, before it was lost');
+    return { ...answer, object: JSON.parse(answer.text) };
+  };
+  const patchOf = (body: unknown) => ({
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json-patch+json' },
+    body: JSON.stringify(body),
+  });
+  const put = (data: Record<string, string>) =>
+    it.request(`${path}/one`, { method: 'PUT', headers: json, body: JSON.stringify({ metadata: { name: 'one' }, data }) });
+
+  const one = await write(path, { method: 'POST', headers: json, body: configMap('one') }, () => put({ a: 'changed' }));
+  assert.is(one.code, 201);
+  assert.equal(one.object.data, { a: 'b' }, 'as it was created, though it was changed since');
+  assert.is(one.object.metadata.resourceVersion, String(made.revision));
+  const now = (await it.request(`${path}/one`)).json<{ metadata: { uid: string }; data: object }>();
+  assert.is(now.metadata.uid, one.object.metadata.uid);
+  assert.equal(now.data, { a: 'changed' });
+
+  const named = JSON.stringify({ metadata: { generateName: 'some-' } });
+  const some = await write(path, { method: 'POST', headers: json, body: named });
+  assert.is(some.code, 201);
+  const names = (await it.request(path))
+    .json<{ items: { metadata: { name: string } }[] }>()
+    .items.map(({ metadata }) => metadata.name);
+  assert.equal(
+    names.filter((name) => name.startsWith('some-')),
+    [some.object.metadata.name],
+  );
+
+  const patched = await write(`${path}/one`, patchOf([{ op: 'move', from: '/data/a', path: '/data/b' }]));
+  assert.is(patched.code, 200, 'a second time it would have failed');
+  assert.equal(patched.object.data, { b: 'changed' });
+
+  const version = patched.object.metadata.resourceVersion;
+  const updated = { metadata: { name: 'one', resourceVersion: version }, data: { c: 'd' } };
+  const put2 = await write(`${path}/one`, { method: 'PUT', headers: json, body: JSON.stringify(updated) }, () => put({ e: 'f' }));
+  assert.is(put2.code, 200, 'a second time it would have been a conflict');
+  assert.equal(put2.object.data, { c: 'd' });
+
+  const again = { method: 'POST', headers: json, body: configMap('one') };
+  const deleted = await write(`${path}/one`, { method: 'DELETE' }, () => it.request(path, again));
+  assert.is(deleted.code, 200);
+  assert.is(deleted.object.details.uid, one.object.metadata.uid);
+  assert.is((await it.request(`${path}/one`)).code, 200, 'the one that was made since is still there');
+  assert.is(losses, 5);
+
+  context.cut();
+  lead(socket);
+  made.meanwhile = async () => undefined;
+  const all = await ask(context, path, { method: 'DELETE' });
+  assert.is(all.code, 503, 'a collection is deleted by many writes');
+  assert.match(messageOf(all), /may still have taken effect/);
+  server.close();
+});
+
+test('what nobody has taken in yet takes effect once, or not at all when it comes late', async ({ it, folder }) => {
+  const id = '0123-abcd';
+  const send = async (attempt: number, name: string) => {
+    const user = Buffer.from(JSON.stringify({ name: 'admin', groups: ['system:masters'] })).toString('base64url');
+    const headers = { ...json, 'kontiki-user': user, 'kontiki-write': `${id} ${attempt}` };
+    const client = http.request({ socketPath: `${folder}/door`, path, method: 'POST', headers });
+    client.end(configMap(name));
+    const [answer] = (await once(client, 'response')) as [http.IncomingMessage];
+    answer.resume();
+    return answer.statusCode;
+  };
+  assert.is(await send(2, 'one'), 201, 'the first attempt was never heard of');
+  assert.is(await send(3, 'one'), 201, 'and has its outcome from now on');
+  assert.is(await send(1, 'two'), 503, 'what was under way is given up where it meets the one that took it over');
+  assert.is((await it.request(`${path}/two`)).code, 404);
+  const forged = { ...json, 'kontiki-write': `${id} 2` };
+  assert.is(
+    (await it.request(path, { method: 'POST', headers: forged, body: configMap('three') })).code,
+    201,
+    'a client has no ids',
+  );
 });
 
 test('an answer that breaks off is not taken for a whole one', async (context) => {

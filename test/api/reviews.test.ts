@@ -31,7 +31,7 @@ test('a subject access review says who may, and stores nothing', async ({ it }) 
   assert.not(await ask({ user: 'x', resourceAttributes: { verb: 'get', resource: 'pods', namespace: 'default' } }));
   assert.ok(await ask({ groups: ['system:authenticated'], nonResourceAttributes: { verb: 'get', path: '/api' } }));
   assert.ok(
-    await ask({ user: 'system:node:a', groups: ['system:nodes'], resourceAttributes: { verb: 'get', resource: 'pods' } }),
+    await ask({ user: 'system:node:a', groups: ['system:nodes'], resourceAttributes: { verb: 'get', resource: 'services' } }),
   );
   assert.is(it.store.revision, revision);
   assert.is((await it.request(`${access}/subjectaccessreviews`)).code, 405);

@@ -1,6 +1,7 @@
 /** Writes that share a record: together in one transaction, each charged to what the former left. */
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { WriteIds } from '../../src/api/relay/relayed-write.ts';
 import { type Charge, SharedWrites } from '../../src/api/shared-writes.ts';
 import { badRequest } from '../../src/machinery/status.ts';
 import { MemoryCluster } from './memory-cluster.ts';
@@ -31,7 +32,13 @@ async function world(room: number) {
     const done = await result;
     return 'refused' in done ? done.refused.message : done.ok;
   };
-  return { store, put, write, kindOf, counter: () => text(store.get(shared)?.value) };
+  /** One that is relayed, and so goes under ids of its own. */
+  const relayed = (name: string, id: string) => {
+    const conditions = [{ key: `/own/${name}`, modRevision: 0 }];
+    const one = { conditions, operations: [put(`/own/${name}`, name)], charges: [charge] };
+    return writes.write(one, undefined, new WriteIds({ id, attempt: 1 }));
+  };
+  return { store, put, write, relayed, kindOf, counter: () => text(store.get(shared)?.value) };
 }
 
 test('those that come together go together', async () => {
@@ -58,6 +65,23 @@ test('who is late for its own object is told, and is not charged', async () => {
   await store.write({ conditions: [], operations: [put('/own/b', 'taken')] });
   assert.equal(await Promise.all(['a', 'b', 'c', 'd'].map((name) => kindOf(write(name)))), [true, false, true, true]);
   assert.is(counter(), '3');
+});
+
+test('what has ids of its own goes alone, and a second time has no second effect', async () => {
+  const { store, put, write, relayed, kindOf, counter } = await world(4);
+  let times = 2;
+  store.beforeWrite = () => {
+    if (times-- > 0) store.writeElsewhere({ conditions: [], operations: [put(shared, '1')] });
+  };
+  const first = await relayed('x', '1');
+  assert.is('ok' in first && first.ok, true);
+  assert.is(counter(), '2');
+  const revision = store.revision;
+  assert.is(await kindOf(relayed('x', '1')), true, 'the ids that had failed, then the one that had not');
+  assert.is(store.revision, revision);
+  assert.is(await kindOf(relayed('x', '2')), false);
+  assert.equal(await Promise.all([kindOf(write('a')), kindOf(relayed('b', '3'))]), [true, true]);
+  assert.is(await kindOf(relayed('c', '4')), 'no room');
 });
 
 test('of two for one key the second is told', async () => {

@@ -13,7 +13,7 @@ test('a new object gets uid, time, generation and defaults; what the caller put 
   const made = await client.create(
     widgets,
     {
-      metadata: { name: 'a', uid: 'mine', generation: 9, creationTimestamp: '2001-01-01T00:00:00Z', resourceVersion: '5' },
+      metadata: { name: 'a', uid: 'mine', generation: 9, creationTimestamp: '2001-01-01T00:00:00Z', resourceVersion: '0' },
       spec: { size: 2 },
       status: { seen: 4 },
     },
@@ -27,6 +27,24 @@ test('a new object gets uid, time, generation and defaults; what the caller put 
   assert.equal(made.spec, { size: 2, color: 'grey' });
   assert.equal(made.status, {});
   assert.equal(await client.get(widgets, 'a', inDefault), made);
+});
+
+test('what of the metadata is empty is left out', async () => {
+  const { client } = await testRegistry();
+  const empty = { labels: {}, annotations: {}, finalizers: [], ownerReferences: [] };
+  const made = await client.create(widgets, { metadata: { name: 'a', ...empty } }, inDefault);
+  for (const name of Object.keys(empty)) assert.not(name in made.metadata, name);
+  const { resourceVersion } = made.metadata;
+  const again = await client.update(widgets, { ...made, metadata: { ...made.metadata, ...empty } }, inDefault);
+  assert.is(again.metadata.resourceVersion, resourceVersion);
+  const full = { labels: { a: 'b' }, finalizers: ['example.com/x'] };
+  await client.patch(widgets, 'a', 'merge', { metadata: full }, inDefault);
+  const bare = await client.patch(widgets, 'a', 'json', [{ op: 'remove', path: '/metadata/labels/a' }], inDefault);
+  assert.not('labels' in bare.metadata);
+  assert.equal(
+    (await client.patch(widgets, 'a', 'merge', { metadata: { finalizers: [] } }, inDefault)).metadata.finalizers,
+    undefined,
+  );
 });
 
 test('a second object of the same name is refused', async () => {

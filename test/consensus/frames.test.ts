@@ -27,6 +27,7 @@ const samples: WireMessage[] = [
       ],
     },
   },
+  { kind: 'raft', message: { type: 'append', ...envelope, prevIndex: 9, prevTerm: 1, commit: 9, entries: [], quiet: true } },
   { kind: 'raft', message: { type: 'appendResponse', ...envelope, rejected: true, index: 5, hintIndex: 4, hintTerm: 2 } },
   { kind: 'raft', message: { type: 'heartbeat', ...envelope, commit: 4, round: 3 } },
   { kind: 'raft', message: { type: 'heartbeatResponse', ...envelope, round: 3 } },

@@ -305,9 +305,9 @@ export class Scenario {
       core.applied(entry.index);
     }
     for (const { id, index } of readStates) this.#output.push(`${peer.id} read ${id} at ${index}`);
-    for (const to of snapshotsToSend) {
+    for (const { to, term } of snapshotsToSend) {
       const meta = { ...peer.applied, membership: core.membershipAt(peer.applied.index) };
-      this.#send({ type: 'snapshot', from: peer.id, to, term: core.term, meta }, [...peer.items]);
+      this.#send({ type: 'snapshot', from: peer.id, to, term, meta }, [...peer.items]);
     }
     if (restore && items) {
       peer.items = [...items];

@@ -62,7 +62,6 @@ function world() {
           if (!cut.has(id) && !cut.has(to)) peers.get(to)!.transfers.receive(id, message as Snapshotted);
         });
       },
-      term: () => 1,
       baseIndex: () => 0,
       membershipAt: () => membership,
       snapshotSent: (_to, sentIndex) => outcome.sent.push(sentIndex),
@@ -110,7 +109,7 @@ test('a connection that is lost for twenty seconds costs no more than what was u
   const a = add('a', { index: 9, chunks: image(1) });
   const c = add('c', nothing);
   breaksAfter.a = 5;
-  a.transfers.start('c');
+  a.transfers.start('c', 1);
   await pass(20_000);
   assert.equal(c.outcome.restored, []);
   breaksAfter.a = Number.POSITIVE_INFINITY;
@@ -128,9 +127,9 @@ test('a new leader with the same snapshot sends only what is missing', async () 
   const b = add('b', { index: 9, chunks: image(1) });
   const c = add('c', nothing);
   breaksAfter.a = 6;
-  a.transfers.start('c');
+  a.transfers.start('c', 1);
   await pass(1_000);
-  b.transfers.start('c');
+  b.transfers.start('c', 1);
   await pass(5_000);
   assert.equal(c.outcome.restored, [flat(image(1))]);
   assert.equal([b.outcome.sent, c.outcome.failures], [[9], 0]);
@@ -144,13 +143,13 @@ test('a snapshot of the same index with other bytes is not mixed in: it begins a
   const b = add('b', { index: 9, chunks: image(2) });
   const c = add('c', nothing);
   breaksAfter.a = 6;
-  a.transfers.start('c');
+  a.transfers.start('c', 1);
   await pass(1_000);
-  b.transfers.start('c');
+  b.transfers.start('c', 1);
   await pass(3_000);
   assert.equal(c.outcome.restored, []);
   assert.equal([b.outcome.sent, c.outcome.failures], [[undefined], 1]);
-  b.transfers.start('c');
+  b.transfers.start('c', 1);
   await pass(3_000);
   assert.equal(c.outcome.restored, [flat(image(2))]);
   await stop();
@@ -161,13 +160,13 @@ test('what a former leader still sends is not broken off by the new one, whose o
   const a = add('a', { index: 9, chunks: image(1) });
   const b = add('b', { index: 10, chunks: image(2) });
   const c = add('c', nothing);
-  a.transfers.start('c');
+  a.transfers.start('c', 1);
   await settle();
-  b.transfers.start('c');
+  b.transfers.start('c', 1);
   await pass(3_000);
   assert.equal(c.outcome.restored, [flat(image(1))]);
   assert.equal([a.outcome.sent, b.outcome.sent], [[9], [undefined]]);
-  b.transfers.start('c');
+  b.transfers.start('c', 1);
   await pass(3_000);
   assert.equal(c.outcome.restored, [flat(image(1)), flat(image(2))]);
   await stop();

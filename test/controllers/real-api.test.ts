@@ -75,6 +75,7 @@ async function withApi(run: (world: World) => Promise<void>): Promise<void> {
     apiAddresses: () => [{ ip: '10.0.0.1', port: 6443 }],
     namespacedResources: resources.filter(({ namespaced }) => namespaced),
     ownableResources: resources,
+    policyWarnings: api.policyWarnings,
   };
   const pods = new Informer({ ...common, resource: r.pods });
   const deployments = new Informer({ ...common, resource: r.deployments });
@@ -179,6 +180,58 @@ test('a namespace goes with its content', () =>
     await client.delete(r.namespaces, 'shop');
     await clock.until(() => namespaces.get(undefined, 'shop') === undefined, 'the namespace is gone', 120_000);
     assert.equal(warnings, []);
+  }));
+
+test('leases go as other objects do, with or without what they own; events wait for nobody', () =>
+  withApi(async ({ client, clock }) => {
+    const involvedObject = { kind: 'Pod', name: 'p', namespace: 'default' };
+    for (const propagationPolicy of ['Foreground', 'Orphan'] as const) {
+      const options = { namespace: 'default', propagationPolicy };
+      await client.create(r.events, { metadata: { name: 'e' }, involvedObject } as never, options);
+      await client.delete(r.events, 'e', options);
+      assert.equal((await client.list(r.events, { namespace: 'default', fieldSelector: 'metadata.name=e' })).items, []);
+      const lease = await client.create(r.leases, { metadata: { name: 'l' }, spec: { holderIdentity: 'me' } }, options);
+      const { uid = '' } = lease.metadata;
+      const ownerReferences = [{ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', name: 'l', uid, blockOwnerDeletion: true }];
+      await client.create(r.configMaps, { metadata: { name: 'c', ownerReferences } }, options);
+      await client.delete(r.leases, 'l', options);
+      let left: string[] = [];
+      const look = async () => {
+        const named = [
+          await client.list(r.leases, { namespace: 'default' }),
+          await client.list(r.configMaps, { namespace: 'default' }),
+        ];
+        left = named.flatMap(({ items }) => items.map(({ metadata }) => metadata.name)).filter((name) => name.length === 1);
+      };
+      const wanted = propagationPolicy === 'Orphan' ? 'c' : '';
+      await clock.until(() => {
+        void look();
+        return left.join() === wanted;
+      }, `gone by ${propagationPolicy}`);
+    }
+  }));
+
+test('the status of an admission policy says what its expressions have against the kinds that it names', () =>
+  withApi(async ({ client, clock }) => {
+    const policies = r.validatingAdmissionPolicies;
+    const resourceRules = [{ apiGroups: ['apps'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['deployments'] }];
+    const spec = { matchConstraints: { resourceRules }, validations: [{ expression: 'object.replicas > 1' }] };
+    await client.create(policies, { metadata: { name: 'p' }, spec } as never);
+    const followed = new Informer({ client, clock, random: seededRandom(1), logger: silentLogger, resource: policies });
+    const stop = new AbortController();
+    const ended = followed.start(stop.signal);
+    const status = () => followed.get(undefined, 'p')?.status;
+    await clock.until(() => status()?.observedGeneration === 1, 'checked');
+    const [warning, ...others] = status()?.typeChecking?.expressionWarnings ?? [];
+    assert.equal(others, []);
+    assert.is(warning?.fieldRef, 'spec.validations[0].expression');
+    assert.match(warning?.warning ?? '', "apps/v1, Kind=Deployment: ERROR: <input>:1:7: undefined field 'replicas'");
+    const validations = [{ expression: 'object.spec.replicas > 1' }];
+    await client.patch(policies, 'p', 'merge', { spec: { validations } });
+    await clock.until(() => status()?.observedGeneration === 2, 'checked again');
+    assert.equal(status()?.typeChecking, {});
+    stop.abort();
+    await ended;
   }));
 
 test.run();

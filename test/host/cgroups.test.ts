@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AgentError } from '../../src/agent/errors.ts';
 import { parseHierarchies } from '../../src/agent/host/cgroup-hierarchies.ts';
-import { cpuWeight, createCgroups } from '../../src/agent/host/cgroups.ts';
+import { cpuWeight, createCgroups, sharesOf } from '../../src/agent/host/cgroups.ts';
 import type { Cgroups } from '../../src/agent/types.ts';
 
 const root = `kontiki-test-${process.pid}/peer-1`;
@@ -85,7 +85,7 @@ test('usage counts what ran in the pod; a pod that is not there has none', async
     assert.is(code, 0);
     assert.ok(((await cgroups.podUsage('u1'))?.cpuNanos ?? 0) > 0);
   }
-  assert.type((await cgroups.podUsage('u1'))?.memoryWorkingSetBytes, 'number');
+  assert.type((await cgroups.podUsage('u1'))?.memory.workingSetBytes, 'number');
   assert.is(await cgroups.podUsage('nobody'), undefined);
 });
 
@@ -130,6 +130,8 @@ test('mountinfo of both versions is understood', () => {
 
 test('weights of version 2 span the range of shares', () => {
   assert.equal([0, 2, 1024, 262_144, 1e9].map(cpuWeight), [1, 1, 39, 10_000, 10_000]);
+  for (const weight of [1, 2, 39, 5_000, 9_999, 10_000]) assert.is(cpuWeight(sharesOf(weight)), weight, 'and back');
+  assert.is(cpuWeight(sharesOf(cpuWeight(400)) + sharesOf(cpuWeight(600))), cpuWeight(1000), 'sums survive a restart');
 });
 
 test.run();

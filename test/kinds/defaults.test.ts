@@ -232,4 +232,15 @@ test('grace: asked for, of the object, none where nothing runs', () => {
   assert.is(grace({ ...running, status: { phase: 'Succeeded' } } as Pod, 5), 0);
 });
 
+test('an image volume is pulled by the tag of its image', () => {
+  const references = ['web:1', 'web', 'web:latest', 'host:5000/web', 'web@sha256:1', 'web:1'];
+  const volumes = references.map((reference, at) => ({ name: `v${at}`, image: { reference } }));
+  Object.assign(volumes.at(-1)!.image, { pullPolicy: 'Never' });
+  const { spec } = created('Pod', { spec: podSpec({ volumes }) }) as Pod;
+  assert.equal(
+    spec?.volumes?.map(({ image }) => image?.pullPolicy),
+    ['IfNotPresent', 'Always', 'Always', 'Always', 'IfNotPresent', 'Never'],
+  );
+});
+
 test.run();

@@ -57,6 +57,111 @@ const cases: Case[] = [
     ['spec.containers[0].ports[1].name: Duplicate value: "http"'],
   ],
   [
+    "a pod with user ids of its own that shares what is the machine's",
+    'Pod',
+    { spec: podSpec({ hostUsers: false, hostNetwork: true, hostPID: true, hostIPC: true }) },
+    [
+      'spec.hostNetwork: Forbidden: when `pod.Spec.HostUsers` is false',
+      'spec.HostPID: Forbidden: when `pod.Spec.HostUsers` is false',
+      'spec.HostIPC: Forbidden: when `pod.Spec.HostUsers` is false',
+    ],
+  ],
+  ['a pod with user ids of its own', 'Pod', { spec: podSpec({ hostUsers: false }) }, []],
+  [
+    'all of /proc',
+    'Pod',
+    withContainer({ securityContext: { procMount: 'Unmasked' } }),
+    ['spec.containers[0].securityContext.procMount: Invalid value: "Unmasked": `hostUsers` must be false to use `Unmasked`'],
+  ],
+  ['all of its own /proc', 'Pod', withContainer({ securityContext: { procMount: 'Unmasked' } }, { hostUsers: false }), []],
+  [
+    'image volumes',
+    'Pod',
+    {
+      spec: podSpec({
+        volumes: [
+          { name: 'a', image: {} },
+          { name: 'b', image: { reference: 'x:1', pullPolicy: 'Sometimes' } },
+          { name: 'c', image: { reference: 'x:1' }, emptyDir: {} },
+          { name: 'd', image: { reference: 'x:1', pullPolicy: 'Never' } },
+        ],
+      }),
+    },
+    [
+      'spec.volumes[0].image.reference: Required value',
+      'spec.volumes[1].image.pullPolicy: Unsupported value: "Sometimes": supported values: "Always", "IfNotPresent", "Never"',
+      'spec.volumes[2].emptyDir: Forbidden: may not specify more than 1 volume type',
+    ],
+  ],
+  [
+    'an image volume of a template without a reference',
+    'Deployment',
+    inTemplate({ ...podSpec(), volumes: [{ name: 'a', image: {} }] }),
+    [],
+  ],
+  [
+    'recursively read-only mounts',
+    'Pod',
+    withContainer(
+      {
+        volumeMounts: [
+          { name: 'a', mountPath: '/1', recursiveReadOnly: 'Enabled' },
+          { name: 'a', mountPath: '/2', recursiveReadOnly: 'IfPossible', readOnly: true, mountPropagation: 'HostToContainer' },
+          { name: 'a', mountPath: '/3', recursiveReadOnly: 'Sometimes', readOnly: true },
+          { name: 'a', mountPath: '/4', recursiveReadOnly: 'Enabled', readOnly: true, mountPropagation: 'None' },
+          { name: 'a', mountPath: '/5', recursiveReadOnly: 'Disabled' },
+        ],
+      },
+      { volumes: [{ name: 'a' }] },
+    ),
+    [
+      'spec.containers[0].volumeMounts.recursiveReadOnly: Forbidden: may only be specified when readOnly is true',
+      'spec.containers[0].volumeMounts.recursiveReadOnly: Forbidden: may only be specified when mountPropagation is None or not specified',
+      'spec.containers[0].volumeMounts.recursiveReadOnly: Unsupported value: "Sometimes": supported values: "Disabled", "Enabled", "IfPossible"',
+    ],
+  ],
+  [
+    'policies for groups',
+    'Pod',
+    { spec: podSpec({ securityContext: { fsGroupChangePolicy: 'Never', supplementalGroupsPolicy: 'Loose' } }) },
+    [
+      'spec.securityContext.fsGroupChangePolicy: Unsupported value: "Never": supported values: "Always", "OnRootMismatch"',
+      'spec.securityContext.supplementalGroupsPolicy: Unsupported value: "Loose": supported values: "Merge", "Strict"',
+    ],
+  ],
+  [
+    'trust bundles',
+    'Pod',
+    {
+      spec: podSpec({
+        volumes: [
+          {
+            name: 'a',
+            projected: {
+              sources: [
+                { clusterTrustBundle: { name: 'x', signerName: 'a/b', path: 'one' } },
+                { clusterTrustBundle: { path: 'one' } },
+                { clusterTrustBundle: { name: 'X', path: '../two', labelSelector: {} } },
+                { clusterTrustBundle: { signerName: '', path: '' } },
+                { clusterTrustBundle: { name: 'example.com:signer:x', path: 'three', optional: true } },
+              ],
+            },
+          },
+        ],
+      }),
+    },
+    [
+      'spec.volumes[0].projected.sources[0].clusterTrustBundlePEM: Invalid value: {"name":"x","signerName":"a/b","path":"one"}: only one of name and signerName may be used',
+      'spec.volumes[0].projected.sources[1].clusterTrustBundlePEM: Required value: either name or signerName must be specified',
+      'spec.volumes[0].projected: Invalid value: "one": conflicting duplicate paths',
+      `spec.volumes[0].projected.sources[2].clusterTrustBundlePEM.name: Invalid value: "X": not a valid clustertrustbundlename: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')`,
+      'spec.volumes[0].projected.sources[2].clusterTrustBundlePEM.labelSelector: Invalid value: {}: labelSelector must be unset if name is specified',
+      `spec.volumes[0].projected.sources[2].clusterTrustBundlePEM.path: Invalid value: "../two": must not contain '..'`,
+      'spec.volumes[0].projected.sources[3].clusterTrustBundlePEM.signerName: Required value: must be a valid signer name',
+      'spec.volumes[0].projected.sources[3].clusterTrustBundlePEM.path: Required value',
+    ],
+  ],
+  [
     'environment',
     'Pod',
     withContainer({

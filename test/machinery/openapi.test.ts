@@ -135,4 +135,24 @@ test('the v2 document says only its version', () => {
   assert.equal([...openApiV2Protobuf], [0x0a, 0x03, 0x32, 0x2e, 0x30]);
 });
 
+test('no field repeats what its type says of itself', () => {
+  const { components } = openApiV3Document('apps/v1', [deployments]) as unknown as {
+    components: {
+      schemas: Record<
+        string,
+        { description?: string; properties?: Record<string, { description?: string; allOf?: { $ref: string }[] }> }
+      >;
+    };
+  };
+  const repeated = Object.entries(components.schemas).flatMap(([name, { properties = {} }]) =>
+    Object.entries(properties)
+      .filter(([, { description, allOf }]) => {
+        const of = components.schemas[allOf?.[0]?.$ref.split('/').at(-1) ?? ''];
+        return description !== undefined && description === of?.description;
+      })
+      .map(([field]) => `${name}.${field}`),
+  );
+  assert.equal(repeated, []);
+});
+
 test.run();

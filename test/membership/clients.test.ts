@@ -1,6 +1,6 @@
 /** Machines beyond the voters on a real cluster: they hold nothing, do all that others do, and take the place of a voter that is lost. */
 import { existsSync } from 'node:fs';
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { busyboxImage, writeImageArchive } from '../../scripts/image-archive.ts';
@@ -112,16 +112,85 @@ test('it passes on who asks, and nobody can say that for themselves', async () =
   assert.is(await asks({ authorization: 'Bearer nonsense' }), 'Unauthorized');
 });
 
+/** So many that make one object after the other through the client, with names that the server makes, until they are told to end. */
+async function writers(count: number) {
+  const server = `https://127.0.0.1:${lab.state.peers[client - 1]?.localPort}`;
+  const { users } = JSON.parse(await lab.ok(['config', 'view', '--raw', '-o', 'json'])) as {
+    users: { user: Record<'client-certificate-data' | 'client-key-data', string> }[];
+  };
+  const bytes = (name: 'client-certificate-data' | 'client-key-data') => Buffer.from(users[0]?.user[name] ?? '', 'base64');
+  const identity = { cert: bytes('client-certificate-data'), key: bytes('client-key-data'), rejectUnauthorized: false };
+  const agent = new Agent({ ...identity, keepAlive: true });
+  const answers: { code: number; name: string; uid: string }[] = [];
+  const body = JSON.stringify({ metadata: { generateName: 'written-', labels: { writer: 'one' } } });
+  let ended = false;
+  const write = () =>
+    new Promise<void>((resolve, reject) => {
+      const headers = { 'content-type': 'application/json', 'content-length': String(body.length) };
+      const call = request(`${server}/api/v1/namespaces/default/configmaps`, { agent, method: 'POST', headers }, (answer) => {
+        let text = '';
+        answer.on('data', (chunk) => {
+          text += chunk;
+        });
+        answer.once('error', reject);
+        answer.once('end', () => {
+          const { metadata = {} } = JSON.parse(text) as { metadata?: { name?: string; uid?: string } };
+          answers.push({ code: answer.statusCode ?? 0, name: metadata.name ?? text, uid: metadata.uid ?? '' });
+          resolve();
+        });
+      });
+      call.once('error', reject);
+      call.end(body);
+    });
+  const running = Array.from({ length: count }, async () => {
+    while (!ended) await write();
+  });
+  return {
+    answers,
+    /** When so many were answered, or one of them was not. */
+    reached: (wanted: number) =>
+      Promise.race([
+        Promise.all(running),
+        lab.eventually(`${wanted} writes`, async () => (answers.length >= wanted ? true : undefined)),
+      ]),
+    async end() {
+      ended = true;
+      await Promise.all(running);
+      agent.destroy();
+    },
+  };
+}
+
 test('the machine that serves it is killed: it goes on, and is called to the place', async () => {
   const at = { peer: client };
   const lost = numberOf((await servedBy(client)) ?? '');
   const other = [1, 2, 3, 4].find((peer) => peer !== client && peer !== lost) ?? 0;
+  // Nobody calls it before the writes are done: then it would begin anew, and not listen for a moment.
+  await ok(other, 'member', 'demote', `peer-${client}`);
+  const writing = await writers(8);
+  await writing.reached(40);
   await lab.kontiki('dev', 'kill', String(lost));
-  // A request that was under way to that machine may be told so; then it is made again.
+  await writing.reached(writing.answers.length + 40);
+  await writing.end();
+  assert.equal(
+    writing.answers.filter(({ code }) => code !== 201),
+    [],
+    'no write is answered with an error',
+  );
+  const all = JSON.parse(await lab.ok(['get', 'configmaps', '-l', 'writer', '-o', 'json'], { peer: other })) as {
+    items: { metadata: { name: string; uid: string } }[];
+  };
+  const made = (objects: { name: string; uid: string }[]) => objects.map(({ name, uid }) => `${name} ${uid}`).sort();
+  assert.equal(
+    made(all.items.map(({ metadata }) => metadata)),
+    made(writing.answers),
+    'each took effect once, as it was answered',
+  );
   const after = { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'after' }, data: { a: 'c' } };
-  await lab.eventually('a write', () => lab.ok(['apply', '-f', '-'], { ...at, input: JSON.stringify(after) }));
+  await lab.ok(['apply', '-f', '-'], { ...at, input: JSON.stringify(after) });
   assert.is(await lab.ok(['get', 'configmap', 'after', '-o', 'jsonpath={.data.a}'], { peer: other }), 'c');
   assert.is.not(await servedBy(client), `peer-${lost}`);
+  await ok(other, 'member', 'auto', `peer-${client}`);
 
   await roleWhen(client, other, votes);
   assert.equal(holds(client), ['raft', 'store']);

@@ -1,11 +1,18 @@
+import { randomBytes } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../../src/lib/clock.ts';
+import { deferred } from '../../src/lib/deferred.ts';
+import { silentLogger } from '../../src/lib/logger.ts';
 import { systemRandom } from '../../src/lib/random.ts';
-import { authorityKey, encodeRecord, type MemberRecord, memberKey } from '../../src/node/cluster-records.ts';
+import { authorityKey, encodeRecord, type MemberRecord, memberKey, tokenPrefix } from '../../src/node/cluster-records.ts';
 import { ReplicatedStore } from '../../src/node/cluster-store.ts';
-import { JoinService, joinCluster } from '../../src/node/join.ts';
-import { Store } from '../../src/store/index.ts';
+import { authorityOf, JoinService, joinCluster } from '../../src/node/join.ts';
+import { Sealing } from '../../src/node/sealing.ts';
+import { listTokens } from '../../src/node/tokens.ts';
+import { encodeKeys, firstKeys, Store, sealedBy, sealingKeysKey } from '../../src/store/index.ts';
+import type { ClusterStore } from '../../src/store/types.ts';
 
 const member = (id: string, nodeName: string): MemberRecord => ({
   id,
@@ -61,6 +68,33 @@ test('a machine with a good token learns the members and is recorded', async () 
   const members = await join(service, await service.issueToken(60_000), member('newcomer', 'machine-2'));
   assert.equal(members.map((one) => one.id).sort(), ['founder', 'newcomer']);
   assert.ok(store.get(memberKey('newcomer')));
+});
+
+test('what lets a machine in, and the key of the authority, are sealed, also where they were in the clear before', async () => {
+  const { store, service } = await cluster();
+  const before = await service.issueToken(60_000);
+  const clusterKey = randomBytes(32);
+  const keys = encodeKeys(firstKeys(clusterKey));
+  await store.write({ conditions: [], operations: [{ type: 'put', key: sealingKeysKey, value: keys }] });
+  const sealing = new Sealing({ store, clusterKey, resources: [], logger: silentLogger });
+  const opening = deferred<ClusterStore>();
+  const sealed = new JoinService(opening.promise, systemClock);
+  const waiting = join(sealed, before, member('newcomer', 'machine-2'));
+  opening.resolve(sealing.store);
+  assert.is((await waiting).length, 2, 'a newcomer that asks early is answered when the store is open');
+  await sealed.issueToken(60_000);
+  const raw = () => store.list('/kontiki/').records.filter(({ key }) => key === authorityKey || key.startsWith(tokenPrefix));
+  assert.is(raw().filter(({ value }) => sealedBy(value) !== undefined).length, 1, 'the token that was made since');
+
+  const stop = new AbortController();
+  const rewriting = sealing.keepRewriting(stop.signal).catch(() => undefined);
+  while (raw().some(({ value }) => sealedBy(value) === undefined)) await setImmediate();
+  stop.abort();
+  await rewriting;
+  assert.is(authorityOf(sealing.store).key, 'the key');
+  assert.is(listTokens(sealing.store, 0).length, 2);
+  assert.is((await join(sealed, before, member('third', 'machine-3'))).length, 3, 'a token from before is still good');
+  sealing.close();
 });
 
 test('joining again with the same identity is harmless', async () => {

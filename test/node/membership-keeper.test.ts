@@ -66,8 +66,11 @@ function viewOf(machines: Machine[], more: Partial<ConsensusStatus> = {}): Membe
 }
 
 const cluster = (text: string, more?: Partial<ConsensusStatus>) => viewOf(text.split(' ').map(machine), more);
-const said = (step: MembershipStep | undefined) =>
-  step ? `${step.type === 'log' ? step.to : step.type} ${step.peer}` : 'nothing';
+function said(step: MembershipStep | undefined): string {
+  if (!step) return 'nothing';
+  if (step.type === 'exchange') return `+${step.enter.join(' +')}${step.leave.map((peer) => ` -${peer}`).join('')}`;
+  return `${step.type === 'log' ? step.to : step.type} ${step.peer}`;
+}
 
 const table: [string, string, string][] = [
   ['a recorded machine first becomes a learner', 'a [b]', 'addLearner b'],
@@ -77,8 +80,9 @@ const table: [string, string, string][] = [
   ['the founder stays although its record is not written yet', 'a?', 'nothing'],
 
   ['two machines have one voter: two would stop with either', 'a (b)', 'nothing'],
-  ['three machines have three voters', 'a (b) (c)', 'promote b'],
-  ['the way there leads over two', 'a b (c)', 'promote c'],
+  ['three machines have three voters, in one step', 'a (b) (c)', '+b +c'],
+  ['two that vote take in a third', 'a b (c)', 'promote c'],
+  ['five make three of one', 'a (b) (c) (d) (e)', '+b +c'],
   ['four machines have three voters', 'a b c (d)', 'remove d'],
   ['and a client', 'a b c {d}', 'nothing'],
   ['a learner of an earlier version stays one', 'a b c (do)', 'nothing'],
@@ -95,11 +99,17 @@ const table: [string, string, string][] = [
   ['who is called dead goes', 'a (b!) (c)', 'remove b'],
   ['and stays for a while', 'a (b~) (c)', 'nothing'],
   ['who is the farthest behind is not needed', 'a (b-) (c) (d)', 'remove b'],
-  ['those ready are enough', 'a (bo-) (c) (d)', 'promote c'],
+  ['those ready are enough', 'a (bo-) (c) (d)', '+c +d'],
 
   ['a dead voter keeps its place during the grace time', 'a b c~ (d)', 'nothing'],
-  ['then a learner is promoted first', 'a b c! (d)', 'promote d'],
-  ['and the dead one removed', 'a b c! d', 'remove c'],
+  ['then a learner takes it', 'a b c! (d)', '+d -c'],
+  ['nothing hangs on the newcomer when two of five are dead', 'a b c d! e! (f) (g)', '+f -d'],
+  ['nor then', 'a b c f e! (g)', '+g -e'],
+  ['the newcomer died', 'a b c f! e! (g)', 'remove f'],
+  ['a newcomer waits while the quorum would hang on it', 'a b~ c d~ e (f)', 'nothing'],
+  ['also when somebody wanted it', 'a b c~ (dV)', 'nothing'],
+  ['a dead voter is replaced before one that is to go', 'a b c! d eG (f) (g)', '+f -c'],
+  ['a dead one beyond three is removed', 'a b c! d', 'remove c'],
   ['it has to drop its log', 'a b d [c!]', 'dismissed c'],
   ['when it is back', 'a b d {c*}', 'nothing'],
   ['a client is called when the grace time is over', 'a b c! {d}', 'called d'],
@@ -120,8 +130,10 @@ const table: [string, string, string][] = [
 
   ['a voter without a record is removed', 'a b c?', 'remove c'],
   ['a learner without a record too', 'a (b?)', 'remove b'],
-  ['a machine that is to go is replaced first', 'a b cG (d)', 'promote d'],
-  ['and then removed', 'a b cG d', 'remove c'],
+  ['a machine that is to go is replaced', 'a b cG (d)', '+d -c'],
+  ['or removed', 'a b cG d', 'remove c'],
+  ['but not while the quorum would hang on the newcomer', 'a b~ cG (d)', 'nothing'],
+  ['a leader that is to go takes in its successor', 'aG b c (d)', 'promote d'],
   ['without a replacement it goes all the same', 'a b cG', 'remove c'],
   ['but not when the rest were no quorum', 'a b~ cG', 'nothing'],
   ['a dead one goes while a quorum lives', 'a b c!G', 'remove c'],
@@ -138,7 +150,7 @@ const table: [string, string, string][] = [
   ['and drops its log', 'a b [cC]', 'dismissed c'],
   ['so does a learner', 'a b (cC) (d)', 'remove c'],
   ['and stays a client', 'a b {cC} (d)', 'promote d'],
-  ['who is wanted as voter comes first', 'a (b) (cV)', 'promote c'],
+  ['who is wanted as voter comes first', 'a (b) (cV)', '+c +b'],
   ['also among clients', 'a b {c} {dV}', 'called d'],
   ['and whatever the number', 'a b c {dV}', 'called d'],
   ['and whatever the number', 'a b c (dV)', 'promote d'],
@@ -186,6 +198,12 @@ test('what becomes of the quorum with one more', () => {
 /** The machines after a step, as consensus would make it; one that is promoted or removed keeps its log. */
 function after(machines: Machine[], step: MembershipStep): Machine[] {
   const place = { addLearner: 'learner', promote: 'voter', remove: 'none', transfer: 'voter' } as const;
+  if (step.type === 'exchange') {
+    const { enter, leave } = step;
+    return machines.map((one) =>
+      enter.includes(one.peer) ? { ...one, place: 'voter' } : leave.includes(one.peer) ? { ...one, place: 'none' } : one,
+    );
+  }
   const change = step.type === 'log' ? { log: step.to } : { place: place[step.type] };
   return machines.map((one) => (one.peer === step.peer ? { ...one, ...change } : one));
 }
@@ -247,17 +265,27 @@ test('whatever happens: the quorum lives through every step, healthy voters stay
         const before = machines;
         machines = followed(step ? after(machines, step) : machines);
         if (!step) continue;
-        const one = before.find(({ peer }) => peer === step.peer) as Machine;
         assert.ok(isQuorum(machines), `${said(step)} keeps a quorum`);
-        if (step.type === 'remove' && one.place === 'voter') {
-          const unwanted = !one.recorded || one.wanted === 'gone' || one.wanted === 'client';
-          assert.ok(unwanted || (one.deadForMs ?? 0) >= deadVoterGraceMs, `${said(step)} has a reason`);
+        const named = (peer: string) => before.find((candidate) => candidate.peer === peer) as Machine;
+        const entering = step.type === 'exchange' ? step.enter : step.type === 'promote' ? [step.peer] : [];
+        for (const peer of entering) {
+          assert.ok(live(named(peer)) && named(peer).match >= 900, `${said(step)} is of one that can vote at once`);
+          const died = machines.map((one) => (one.peer === peer ? { ...one, active: false } : one));
+          const pair = machines.filter(({ place }) => place === 'voter').length === 2;
+          assert.ok(pair || isQuorum(died), `${said(step)} does not hang on ${peer}`);
         }
+        for (const peer of step.type === 'exchange' ? step.leave : step.type === 'remove' ? [step.peer] : []) {
+          const { place, recorded, wanted, deadForMs } = named(peer);
+          const unwanted = !recorded || wanted === 'gone' || wanted === 'client';
+          if (place !== 'voter') continue;
+          assert.ok(unwanted || (deadForMs ?? 0) >= deadVoterGraceMs, `${said(step)} has a reason`);
+        }
+        if (step.type === 'exchange') continue;
+        const one = named(step.peer);
         if (step.type === 'log' || step.type === 'addLearner') {
           assert.is(one.place, 'none', `${said(step)} is of one outside`);
           assert.ok(step.type === 'log' || one.log === 'held' || one.log === undefined, `${said(step)} is of one with a log`);
         }
-        if (step.type === 'promote') assert.ok(live(one) && one.match >= 900, `${said(step)} is of one that can vote at once`);
       }
       // At rest there is no healthy machine left that would make the number of living voters a better one.
       const voting = machines.filter(({ place }) => place === 'voter');

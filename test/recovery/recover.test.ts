@@ -13,7 +13,8 @@ import type { RecoveryPlan } from '../../src/node/recovery/recovery-plan.ts';
 import { revisionMargin } from '../../src/node/recovery/refounding.ts';
 import { restoreSnapshot } from '../../src/node/recovery/restore.ts';
 import { encodeKeys, firstKeys, Store, sealingKeysKey } from '../../src/store/index.ts';
-import { newSealingKey, seal } from '../../src/store/sealing/envelope.ts';
+import { newSealingKey, seal, unseal } from '../../src/store/sealing/envelope.ts';
+import type { StoreRecord } from '../../src/store/types.ts';
 import { damageRecord } from '../store/damage.ts';
 import {
   clusterRecords,
@@ -276,10 +277,13 @@ test('restore: what a machine has that never became a member is moved aside', as
 test("restore: encrypted secrets need the cluster key, which is then the new machine's, or are given up", async () => {
   await withFolder(async (dir) => {
     const clusterKey = randomBytes(32);
-    const sealed = seal(newSealingKey(), '/registry/core/secrets/default/s', Buffer.from('{}'));
+    const sealingKey = newSealingKey();
+    const authority = Buffer.from(JSON.stringify({ cert: 'cert', key: 'key' }));
+    const sealed = seal(sealingKey, '/registry/core/secrets/default/s', Buffer.from('{}'));
     const entry = write(7, 2, [
       { type: 'put', key: sealingKeysKey, value: encodeKeys(firstKeys(clusterKey)) },
       { type: 'put', key: '/registry/core/secrets/default/s', value: sealed },
+      { type: 'put', key: '/kontiki/authority', value: seal(sealingKey, '/kontiki/authority', authority) },
     ]);
     const file = join(dir, 'snapshot');
     writeFileSync(file, Buffer.concat(await snapshotPieces([...history(6), entry])));
@@ -298,11 +302,17 @@ test("restore: encrypted secrets need the cluster key, which is then the new mac
     }
     await restoreSnapshot(configOf(own, 'fresh'), file, { keyFiles: [kept], discard: false });
     assert.ok(readClusterKey(join(own, 'cluster.key'))?.equals(clusterKey));
-    await readStore(own, (store) => assert.ok(store.get('/registry/core/secrets/default/s')));
+    await readStore(own, (store) => {
+      assert.ok(store.get('/registry/core/secrets/default/s'));
+      const { value } = store.get('/kontiki/authority') as StoreRecord;
+      assert.equal(unseal(sealingKey, '/kontiki/authority', value), authority);
+    });
     await restoreSnapshot(configOf(other, 'fresh'), file, { keyFiles: [], discard: true });
     await readStore(other, (store) => {
       assert.is(store.list('/registry/core/secrets/').records.length, 0);
       assert.is(store.get(sealingKeysKey), undefined);
+      const made = JSON.parse(Buffer.from(store.get('/kontiki/authority')?.value ?? []).toString());
+      assert.match(made.key, /PRIVATE KEY/, 'nobody knows the former authority any more: there is a new one');
       assert.is(store.list('/registry/core/configmaps/').records.length, 5);
     });
   });

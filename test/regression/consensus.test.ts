@@ -214,4 +214,33 @@ test('a removed leader whose last entry is only its own starts again and can sti
   assert.ok(has(status, 'a leader') || has(status, 'b leader'), status.join('\n'));
 });
 
+test('a snapshot that a former leader still has to send is of the term in which it led', () => {
+  const state = emptyState();
+  const base = { index: 5, term: 3, membership };
+  const core = follower({ ...state, hardState: { term: 3, vote: undefined, commit: 5 }, base, entries: [entry(6, 3)] });
+  /** Does what a ready asks for, with a disk that never fails. */
+  const ready = () => {
+    const taken = core.takeReady();
+    if (taken.sequence !== undefined) core.persisted(taken.sequence);
+    return taken;
+  };
+  for (let ticks = 0; ticks < 25 && core.role === 'follower'; ticks++) core.tick();
+  core.step({ type: 'preVoteResponse', from: 'c', to: 'b', term: 4, granted: true });
+  ready();
+  core.step({ type: 'voteResponse', from: 'c', to: 'b', term: 4, granted: true });
+  ready();
+  assert.is(core.role, 'leader');
+  const answer = { type: 'appendResponse', to: 'b', term: 4, hintIndex: 0, hintTerm: 0 } as const;
+  core.step({ ...answer, from: 'c', rejected: false, index: 7 });
+  ready();
+  core.proposeMembership({ type: 'addLearner', peer: 'd' });
+  ready();
+  // In one go: a is found to need a snapshot, the change is committed, and c turns out to lead.
+  core.step({ ...answer, from: 'a', rejected: true, index: 6 });
+  core.step({ ...answer, from: 'c', rejected: false, index: 8 });
+  core.step({ type: 'append', from: 'c', to: 'b', term: 5, prevIndex: 8, prevTerm: 4, commit: 8, entries: [] });
+  assert.equal(ready().snapshotsToSend, [{ to: 'a', term: 4 }]);
+  assert.is(core.term, 5);
+});
+
 test.run();

@@ -28,9 +28,26 @@ export function nextReplacement(
   if (!voters.includes(former) && !learners.includes(former)) return undefined;
   if (!lost.has(next)) {
     if (!voters.includes(next) && !learners.includes(next)) return { type: 'addLearner', peer: next };
-    if (voters.includes(former) && learners.includes(next) && random.int(3) > 0) return { type: 'promote', peer: next };
+    if (voters.includes(former) && learners.includes(next)) {
+      const order = random.int(6);
+      if (order > 1) return exchanged({ voters, learners }, next, former);
+      if (order > 0) return { type: 'promote', peer: next };
+    }
   }
   return voters.length > 1 || voters[0] !== former ? { type: 'remove', peer: former } : undefined;
+}
+
+/** One joint change, as the keeper makes it: nothing hangs on the newcomer. */
+function exchanged(
+  { voters, learners }: Pick<Membership, 'voters' | 'learners'>,
+  enter: PeerId,
+  leave: PeerId,
+): MembershipChange {
+  return {
+    type: 'set',
+    voters: [...voters.filter((peer) => peer !== leave), enter],
+    learners: learners.filter((peer) => peer !== enter && peer !== leave),
+  };
 }
 
 function someChange(
@@ -41,6 +58,8 @@ function someChange(
 ): MembershipChange | undefined {
   const any = <T>(items: readonly T[]) => items[random.int(items.length)]!;
   const dead = voters.find((peer) => lost.has(peer));
+  const newcomer = learners.find((peer) => !lost.has(peer));
+  if (dead !== undefined && newcomer !== undefined) return exchanged({ voters, learners }, newcomer, dead);
   if (random.int(3) === 0) {
     const candidates = [...voters, ...learners].filter((peer) => !lost.has(peer));
     const chosen = candidates.filter(() => random.int(2) === 0);

@@ -251,7 +251,7 @@ export class SimulatedPeer {
       this.#reads.delete(id);
       read.answer(index);
     }
-    for (const to of ready.snapshotsToSend) this.#sendSnapshot(core, to);
+    for (const { to, term } of ready.snapshotsToSend) this.#sendSnapshot(core, to, term);
     if (ready.restore) this.#beginRestore(ready.restore.meta);
     if (core.membership.votersOutgoing.length > 0 && ready.entries.some(({ kind }) => kind === 'membership') && this.leads) {
       counts.jointChanges++;
@@ -284,12 +284,12 @@ export class SimulatedPeer {
     this.#step();
   }
 
-  #sendSnapshot(core: RaftCore, to: PeerId): void {
+  #sendSnapshot(core: RaftCore, to: PeerId, leaderTerm: number): void {
     const { random } = this.#outside;
     const image = this.#machine!.image();
     const { index, term } = image;
     const meta = { index, term, membership: core.membershipAt(index) };
-    this.#send({ type: 'snapshot', from: this.id, to, term: core.term, meta }, image);
+    this.#send({ type: 'snapshot', from: this.id, to, term: leaderTerm, meta }, image);
     this.#reports.push({ to, index: random.int(2) ? index : undefined, inTicks: 5 + random.int(20) });
   }
 

@@ -69,7 +69,7 @@ export class PodMeter {
       const memory = run?.state === 'running' ? await cgroups.containerMemory(uid, run.id) : undefined;
       if (memory !== undefined) containers.set(name, { ...none, memory });
     }
-    return { ...none, memory: usage.memoryWorkingSetBytes, containers };
+    return { ...none, memory: usage.memory.workingSetBytes, containers };
   }
 }
 

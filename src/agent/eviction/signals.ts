@@ -1,4 +1,5 @@
 /** Measures what is left of this machine's memory, disk and process numbers. Reads files of /proc and asks the file systems; starts nothing. */
+import type { StatsFs } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
@@ -15,14 +16,21 @@ export async function readSignals(dataDir: string): Promise<Observations> {
     }),
     readPids(),
   ]);
-  const bytes = ({ bavail, blocks, bsize }: typeof nodefs) => ({ available: bavail * bsize, capacity: blocks * bsize });
   return {
     ...(memory ? { 'memory.available': memory } : {}),
-    'nodefs.available': bytes(nodefs),
-    // File systems that make inodes as they need them say that they have none.
-    ...(nodefs.files > 0 ? { 'nodefs.inodesFree': { available: nodefs.ffree, capacity: nodefs.files } } : {}),
-    ...(imagefs ? { 'imagefs.available': bytes(imagefs) } : {}),
+    ...diskSignals('nodefs', nodefs),
+    ...(imagefs ? diskSignals('imagefs', imagefs) : {}),
     ...(pids ? { 'pid.available': pids } : {}),
+  };
+}
+
+type Disk = Pick<StatsFs, 'bavail' | 'blocks' | 'bsize' | 'ffree' | 'files'>;
+
+/** File systems that make inodes as they need them say that they have none: they never run out. Pure. */
+export function diskSignals(name: 'nodefs' | 'imagefs', { bavail, blocks, bsize, ffree, files }: Disk): Observations {
+  return {
+    [`${name}.available`]: { available: bavail * bsize, capacity: blocks * bsize },
+    ...(files > 0 ? { [`${name}.inodesFree`]: { available: ffree, capacity: files } } : {}),
   };
 }
 

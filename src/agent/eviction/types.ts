@@ -6,6 +6,7 @@ export const signals = [
   'nodefs.available',
   'nodefs.inodesFree',
   'imagefs.available',
+  'imagefs.inodesFree',
   'pid.available',
 ] as const;
 export type Signal = (typeof signals)[number];
@@ -51,6 +52,7 @@ export const conditionOf: Record<Signal, PressureCondition> = {
   'nodefs.available': 'DiskPressure',
   'nodefs.inodesFree': 'DiskPressure',
   'imagefs.available': 'DiskPressure',
+  'imagefs.inodesFree': 'DiskPressure',
   'pid.available': 'PIDPressure',
 };
 
@@ -59,5 +61,6 @@ export const resourceOf: Record<Signal, ScarceResource> = {
   'nodefs.available': 'ephemeral-storage',
   'nodefs.inodesFree': 'inodes',
   'imagefs.available': 'ephemeral-storage',
+  'imagefs.inodesFree': 'inodes',
   'pid.available': 'pids',
 };

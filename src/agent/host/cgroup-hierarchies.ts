@@ -51,8 +51,11 @@ export function parseHierarchies(mountinfo: string): Hierarchies {
   return { version: 2, used: [unified], all: [unified, ...v1] };
 }
 
-/** Makes `path` (relative to the hierarchy's mount point) and its parents usable: cpusets filled, controllers passed down. */
-export async function makeCgroup(version: 1 | 2, hierarchy: Hierarchy, path: string): Promise<void> {
+/**
+ * Makes `path` (relative to the hierarchy's mount point) and its parents usable: cpusets filled, controllers passed down. What has
+ * controllers passed down cannot hold processes in v2, so a `leaf` passes none.
+ */
+export async function makeCgroup(version: 1 | 2, hierarchy: Hierarchy, path: string, leaf: boolean): Promise<void> {
   let folder = hierarchy.mountpoint;
   for (const part of path.split('/')) {
     const parent = folder;
@@ -61,7 +64,7 @@ export async function makeCgroup(version: 1 | 2, hierarchy: Hierarchy, path: str
     await mkdir(folder).catch(ignoring('EEXIST'));
     if (hierarchy.controllers.includes('cpuset')) await copyCpuset(parent, folder);
   }
-  if (version === 2) await enableControllers(folder);
+  if (version === 2 && !leaf) await enableControllers(folder);
 }
 
 const wantedControllers = ['cpu', 'cpuset', 'io', 'memory', 'pids', 'hugetlb'];

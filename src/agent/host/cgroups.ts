@@ -23,6 +23,7 @@ import {
   processesIn,
   removeCgroup,
 } from './cgroup-hierarchies.ts';
+import { type CgroupUsage, field, readUsage, usageFiles } from './cgroup-usage.ts';
 
 export interface CgroupsOptions {
   /** For example `kontiki` or `kontiki-lab/peer-1`; below each hierarchy's mount point. */
@@ -40,6 +41,11 @@ const classes = ['guaranteed', 'burstable', 'besteffort'] as const;
 /** The weight of cgroup v2 (1 to 10,000) for cpu shares (2 to 262,144), on the line that the kubelet and runc use. */
 export function cpuWeight(shares: number): number {
   return 1 + Math.floor(((clampShares(shares) - sharesMin) * 9_999) / (sharesMax - sharesMin));
+}
+
+/** Shares that have this weight: of the many those in the middle, so that the errors of many pods make up for each other. */
+export function sharesOf(weight: number): number {
+  return weight <= 1 ? sharesMin : sharesMin + Math.round(((weight - 0.5) * (sharesMax - sharesMin)) / 9_999);
 }
 
 function clampShares(shares: number): number {
@@ -72,7 +78,7 @@ class CgroupTree implements Cgroups {
   }
 
   async start(): Promise<void> {
-    await this.#make(`${this.#root}/monitor`);
+    await this.#make(`${this.#root}/monitor`, { leaf: true });
     for (const name of classes) await this.#make(`${this.#root}/pods/${name}`);
     const machineShares = availableParallelism() * 1024;
     await this.#setShares(this.#root, machineShares);
@@ -111,18 +117,16 @@ class CgroupTree implements Cgroups {
     }
   }
 
-  async podUsage(podUid: string): Promise<{ cpuNanos: number; memoryWorkingSetBytes: number } | undefined> {
-    for (const name of classes) {
-      const path = `${this.#root}/pods/${name}/pod${podUid}`;
-      const [cpu, memoryWorkingSetBytes] = await Promise.all([
-        this.version === 1 ? this.#read('cpuacct', path, 'cpuacct.usage') : this.#read('cpu', path, 'cpu.stat'),
-        this.#workingSet(path),
-      ]);
-      if (cpu === undefined || memoryWorkingSetBytes === undefined) continue;
-      const cpuNanos = this.version === 1 ? Number(cpu) : field(cpu, 'usage_usec') * 1_000;
-      return { cpuNanos, memoryWorkingSetBytes };
-    }
-    return undefined;
+  async podUsage(podUid: string): Promise<CgroupUsage | undefined> {
+    return this.#usageBelow(`pod${podUid}`);
+  }
+
+  async containerUsage(podUid: string, containerId: string): Promise<CgroupUsage | undefined> {
+    return this.#usageBelow(`pod${podUid}/${containerId}`);
+  }
+
+  async groupUsage(group: 'pods' | 'monitor'): Promise<CgroupUsage | undefined> {
+    return this.#usage(`${this.#root}/${group}`);
   }
 
   async containerMemory(podUid: string, containerId: string): Promise<number | undefined> {
@@ -141,6 +145,20 @@ class CgroupTree implements Cgroups {
     return undefined;
   }
 
+  async #usageBelow(path: string): Promise<CgroupUsage | undefined> {
+    for (const name of classes) {
+      const usage = await this.#usage(`${this.#root}/pods/${name}/${path}`);
+      if (usage) return usage;
+    }
+    return undefined;
+  }
+
+  async #usage(path: string): Promise<CgroupUsage | undefined> {
+    const read = async ({ controller, file }: { controller: string; file: string }) =>
+      [file, await this.#read(controller, path, file)] as const;
+    return readUsage(this.version, Object.fromEntries(await Promise.all(usageFiles[this.version].map(read))));
+  }
+
   async #workingSet(path: string): Promise<number | undefined> {
     const old = this.version === 1;
     const [memory, stat] = await Promise.all([
@@ -148,7 +166,7 @@ class CgroupTree implements Cgroups {
       this.#read('memory', path, 'memory.stat'),
     ]);
     if (memory === undefined || stat === undefined) return undefined;
-    return Math.max(0, Number(memory) - field(stat, old ? 'total_inactive_file' : 'inactive_file'));
+    return Math.max(0, Number(memory) - (field(stat, old ? 'total_inactive_file' : 'inactive_file') ?? 0));
   }
 
   async list(): Promise<string[]> {
@@ -197,8 +215,8 @@ class CgroupTree implements Cgroups {
     );
   }
 
-  async #make(path: string): Promise<void> {
-    await Promise.all(this.#hierarchies.used.map((hierarchy) => makeCgroup(this.version, hierarchy, path)));
+  async #make(path: string, { leaf } = { leaf: false }): Promise<void> {
+    await Promise.all(this.#hierarchies.used.map((hierarchy) => makeCgroup(this.version, hierarchy, path, leaf)));
   }
 
   async #podFolders(className: string): Promise<string[]> {
@@ -225,8 +243,7 @@ class CgroupTree implements Cgroups {
   async #readShares(className: string, pod: string): Promise<number> {
     const path = `${this.#root}/pods/${className}/${pod}`;
     if (this.version === 1) return Number((await this.#read('cpu', path, 'cpu.shares')) ?? sharesMin);
-    const weight = Number((await this.#read('cpu', path, 'cpu.weight')) ?? 1);
-    return sharesMin + Math.ceil(((weight - 1) * (sharesMax - sharesMin)) / 9_999);
+    return sharesOf(Number((await this.#read('cpu', path, 'cpu.weight')) ?? 1));
   }
 
   /** v1: the hierarchy with the controller; v2: the only one. */
@@ -248,10 +265,4 @@ class CgroupTree implements Cgroups {
     if (!hierarchy) return undefined;
     return readFile(join(hierarchy.mountpoint, path, file), 'utf8').catch(ignoring('ENOENT', 'ENODEV'));
   }
-}
-
-/** The number after `name ` in a flat-keyed file. */
-function field(text: string, name: string): number {
-  const match = new RegExp(`^${name} (\\d+)$`, 'm').exec(text);
-  return match ? Number(match[1]) : 0;
 }

@@ -3,12 +3,14 @@
  * `containers/<id>/{upper,work,root}`; `container.json` beside them says which layers it stands on, so that they
  * are not removed while it lives, whoever restarts in between.
  */
-import { lstat, mkdir, readdir, rename } from 'node:fs/promises';
+import { chown, lstat, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
 import { AgentError } from '../errors.ts';
 import { readOptional, writeReplacing } from '../host/atomic-file.ts';
-import type { Executor } from '../types.ts';
+import { type IdMapping, mountMapped } from '../host/user-namespaces.ts';
+import type { Executor, RootOptions } from '../types.ts';
+import { unmountBelow } from '../volumes/mounts.ts';
 
 export interface RootRecord {
   imageId: string;
@@ -46,28 +48,67 @@ export class ContainerRoots {
   }
 
   /** `layers`: short names, lowest first. Gives the mount point. */
-  async mount(containerId: string, record: RootRecord, layers: readonly string[]): Promise<string> {
+  async mount(
+    containerId: string,
+    record: RootRecord,
+    layers: readonly string[],
+    { readOnly = false, mapping }: RootOptions = {},
+  ): Promise<string> {
     return this.#serially(containerId, async () => {
       const folder = this.#containerFolder(containerId);
       const root = join(folder, 'root');
       const name = `containers/${containerId}`;
-      const lower = layers.length > 0 ? layers.toReversed().join(':') : 'empty';
-      const options = `lowerdir=${lower},upperdir=${name}/upper,workdir=${name}/work`;
-      if (options.length > optionsBytesMax) {
-        throw new AgentError('ImagePull', `the image has too many layers to be mounted (${layers.length})`, { containerId });
-      }
       if (await isMountPoint(root)) {
         if (this.#records.get(containerId)?.imageId === record.imageId) return root;
         // The name of the image has come to mean another since.
         await this.#removeNow(containerId);
       }
-      for (const part of ['upper', 'work', 'root']) await mkdir(join(folder, part), { recursive: true });
+      for (const part of readOnly ? ['root'] : ['upper', 'work', 'root']) await mkdir(join(folder, part), { recursive: true });
       await writeReplacing(join(folder, 'container.json'), JSON.stringify(record));
       this.#records.set(containerId, record);
-      // Relative names, so that the options stay short wherever the data folder is.
-      await this.#executor.check('mount', ['-t', 'overlay', 'overlay', '-o', options, `${name}/root`], { cwd: this.#folder });
+      if (mapping && !readOnly) await chown(join(folder, 'upper'), mapping.firstId, mapping.firstId);
+      const shown = mapping ? await this.#mapLayers(folder, layers, mapping) : layers;
+      try {
+        // Nothing to write to: the kernel wants two layers then.
+        const lower = [
+          ...shown.toReversed(),
+          ...(readOnly || shown.length === 0 ? [mapping ? '../../empty' : 'empty'] : []),
+        ].join(':');
+        const own = mapping ? '' : `${name}/`;
+        const options = readOnly ? `lowerdir=${lower},ro,noexec` : `lowerdir=${lower},upperdir=${own}upper,workdir=${own}work`;
+        if (options.length > optionsBytesMax) {
+          throw new AgentError('ImagePull', `the image has too many layers to be mounted (${layers.length})`, { containerId });
+        }
+        // Relative names, so that the options stay short wherever the data folder is.
+        const cwd = mapping ? folder : this.#folder;
+        await this.#executor.check('mount', ['-t', 'overlay', 'overlay', '-o', options, `${own}root`], { cwd });
+      } finally {
+        // The overlay holds its layers itself.
+        if (mapping) await this.#unmountLayers(folder);
+      }
       return root;
     });
+  }
+
+  async mounted(containerId: string): Promise<string | undefined> {
+    const root = join(this.#containerFolder(containerId), 'root');
+    return (await isMountPoint(root)) ? root : undefined;
+  }
+
+  /** Shows the layers below `folder` with other owners. Gives their names there, lowest first. */
+  async #mapLayers(folder: string, layers: readonly string[], mapping: IdMapping): Promise<string[]> {
+    await this.#unmountLayers(folder);
+    const names = layers.map((_, at) => `lower/${at}`);
+    for (const name of names) await mkdir(join(folder, name), { recursive: true });
+    const mounts = layers.map((layer, at) => ({ source: join(this.#folder, layer), target: join(folder, names[at]!) }));
+    await mountMapped(this.#executor, mapping, mounts);
+    return names;
+  }
+
+  /** They are on the disk of the layers: what deletes a folder could not tell them from its own files. */
+  async #unmountLayers(folder: string): Promise<void> {
+    const lower = join(folder, 'lower');
+    if (await exists(lower)) await unmountBelow(lower, this.#executor);
   }
 
   /** Where what the container writes lies. */
@@ -83,6 +124,7 @@ export class ContainerRoots {
     const folder = this.#containerFolder(containerId);
     const root = join(folder, 'root');
     if (await isMountPoint(root)) await this.#unmount(root);
+    await this.#unmountLayers(folder);
     const doomed = join(this.#folder, 'tmp', `container-${containerId}`);
     // From an earlier try that was cut short.
     if (await exists(doomed)) await this.#delete(doomed);

@@ -8,7 +8,17 @@ import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/logger.ts';
 import { AgentError, isAgentError } from '../errors.ts';
-import type { Executor, Image, ImageExport, ImageRemoval, ImageStore, ImageUse, ImageUser, PullCredentials } from '../types.ts';
+import type {
+  Executor,
+  Image,
+  ImageExport,
+  ImageRemoval,
+  ImageStore,
+  ImageUse,
+  ImageUser,
+  PullCredentials,
+  RootOptions,
+} from '../types.ts';
 import { plainArchive, readArchive } from './archive.ts';
 import { ContainerRoots } from './container-roots.ts';
 import { exportImage } from './image-export.ts';
@@ -191,7 +201,7 @@ class Store implements ImageStore {
     return this.#roots.writableLayer(containerId);
   }
 
-  async mountRoot(containerId: string, image: Image): Promise<string> {
+  async mountRoot(containerId: string, image: Image, options: RootOptions = {}): Promise<string> {
     const record = this.#records.get(image.id);
     if (!record) throw new AgentError('ImageNotFound', `image ${image.id} is not on this machine`, { image: image.id });
     const { id, diffIds } = record;
@@ -199,11 +209,19 @@ class Store implements ImageStore {
     const layers = distinctLayers(diffIds).map((diffId) => this.#layers.shortPath(diffId));
     const unpin = this.#layers.pin(diffIds);
     try {
-      return await this.#roots.mount(containerId, { imageId: id, diffIds }, layers);
+      return await this.#roots.mount(containerId, { imageId: id, diffIds }, layers, options);
     } finally {
       unpin();
       release();
     }
+  }
+
+  mountedRoot(containerId: string): Promise<string | undefined> {
+    return this.#roots.mounted(containerId);
+  }
+
+  async removeRootsOf(prefix: string): Promise<void> {
+    for (const id of [...this.#roots.records.keys()]) if (id.startsWith(prefix)) await this.#roots.remove(id);
   }
 
   async removeRoot(containerId: string): Promise<void> {

@@ -29,6 +29,8 @@ export interface NodeKeeperOptions {
   logger: Logger;
   /** Runs after the pod network has started and before any pod is attached to it. */
   onNetworkStarted: () => Promise<void>;
+  /** The container runtimes that are installed. */
+  handlers: () => readonly string[];
   /** What the machine runs short of; `refresh` tells of a change. */
   pressure: () => ReadonlySet<PressureCondition>;
   runtimeVersion: string;
@@ -179,7 +181,7 @@ export class NodeKeeper {
   }
 
   async #status(node: Node) {
-    const { options, machine, images, clock, pressure, runtimeVersion, kubeletVersion } = this.#options;
+    const { options, machine, images, clock, handlers, pressure, runtimeVersion, kubeletVersion } = this.#options;
     const present = await images.list();
     const notReady = this.#networkUp
       ? undefined
@@ -190,6 +192,7 @@ export class NodeKeeper {
       runtimeVersion,
       kubeletVersion,
       images: present,
+      handlers: handlers(),
       notReady,
       pressure: pressure(),
       nowMs: clock.wallMs(),

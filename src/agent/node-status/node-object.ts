@@ -16,6 +16,8 @@ export interface NodeFacts {
   runtimeVersion: string;
   kubeletVersion: string;
   images: readonly Image[];
+  /** What a RuntimeClass may name here. */
+  handlers: readonly string[];
   /** Undefined: ready. */
   notReady: { reason: string; message: string } | undefined;
   /** What the machine runs short of. */
@@ -88,6 +90,8 @@ export function nodeStatus(facts: NodeFacts): NodeStatus {
       osImage: machine.osImage,
       systemUUID: machine.systemUuid,
     },
+    // The one without a name is what pods without a class get.
+    runtimeHandlers: ['', ...facts.handlers].map((name) => ({ name })),
   };
 }
 
@@ -124,6 +128,7 @@ export function statusDiffers(wanted: NodeStatus, stored: NodeStatus | undefined
         status?.capacity,
         status?.allocatable,
         status?.images ?? [],
+        status?.runtimeHandlers ?? [],
         status?.nodeInfo,
         wanted.conditions?.map(({ type }) => {
           const found = status?.conditions?.find((condition) => condition.type === type);

@@ -2,7 +2,7 @@
  * One run of a container, from image to started process. Everything that can still fail for reasons of the pod's description
  * is done before the run is recorded, so that a missing ConfigMap costs no restart; from then on the outcome is a run.
  */
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Container, Pod } from '../../machinery/types.ts';
@@ -10,16 +10,18 @@ import { isAgentError } from '../errors.ts';
 import { containerCapabilities } from '../runtime/capabilities.ts';
 import { containerCommand } from '../runtime/command.ts';
 import { containerEnvironment } from '../runtime/env.ts';
+import { lxcfsMounts } from '../runtime/lxcfs.ts';
 import type { FieldValues } from '../runtime/pod-fields.ts';
 import { readInRoot } from '../runtime/root-path.ts';
-import { bindMount, buildSpec, type OciSpec } from '../runtime/spec.ts';
+import { bindMount, buildSpec, type OciMount, type OciSpec } from '../runtime/spec.ts';
 import { resolveUser } from '../runtime/user.ts';
 import type { Image } from '../types.ts';
-import { unmountBelow } from '../volumes/mounts.ts';
+import { lockedFlagsAt, unmountBelow } from '../volumes/mounts.ts';
 import type { PodVolumes } from '../volumes/pod-volumes.ts';
 import { raiseBackOff } from './back-off.ts';
 import { ContainerWaiting } from './container-waiting.ts';
 import type { ImagePuller } from './image-puller.ts';
+import { mountImageVolumes } from './image-volumes.ts';
 import { containerCgroupLimits, containerNeeds, oomScoreAdjust } from './needs.ts';
 import type { PodObjects } from './objects.ts';
 import { ephemeralOf } from './pod-context.ts';
@@ -27,6 +29,7 @@ import { credentialsFor } from './pull-secrets.ts';
 import { type ContainerRun, containerId, type PodPaths, type PodRecord } from './record.ts';
 import { hostnameOf, namespacesOf, podMounts } from './sandbox.ts';
 import type { PodServices } from './services.ts';
+import { mappingOf } from './user-namespace.ts';
 
 export interface LaunchContext {
   services: PodServices;
@@ -67,7 +70,10 @@ export async function launchContainer(context: LaunchContext, container: Contain
   const { events, clock, runtime } = services;
   const fieldPath = fieldPathOf(pod, container.name);
   const secrets = (pod.spec?.imagePullSecrets ?? []).map(({ name }) => objects.secret(name ?? ''));
-  const image = await context.puller.ensure(pod, container, fieldPath, credentialsFor(container.image ?? '', secrets), signal);
+  const wanted = { reference: container.image ?? '', policy: container.imagePullPolicy, fieldPath };
+  const image = await context.puller.ensure(pod, wanted, credentialsFor(wanted.reference, secrets), signal);
+  const mapping = mappingOf(pod, record, context.paths);
+  await mountImageVolumes({ pod, images: services.images, puller: context.puller, objects, mapping, signal }, container);
   const id = containerId(pod.metadata.uid!, container.name, attempt);
   const bundle = context.paths.bundle(container.name, attempt);
   const begun = record.containers[container.name]?.current;
@@ -101,13 +107,16 @@ export async function launchContainer(context: LaunchContext, container: Contain
     startedAtMs: clock.wallMs(),
     stopSignal: image.config.stopSignal || 'SIGTERM',
     resources: container.resources ?? {},
+    user: spec.process.user,
   };
   state.current = run;
   await context.save();
   try {
     const { stdin = false, stdinOnce = false } = container;
     const logFile = context.paths.log(container.name, attempt);
-    const identity = await runtime.create({ id, podUid: pod.metadata.uid!, bundle, logFile, spec, stdin, stdinOnce });
+    const handler = record.runtimeHandler;
+    const podUid = pod.metadata.uid!;
+    const identity = await runtime.create({ id, podUid, handler, bundle, logFile, spec, stdin, stdinOnce });
     events.record(pod, 'Normal', 'Created', `Created container: ${container.name}`, fieldPath);
     await runtime.start(id);
     run.pid = identity.pid;
@@ -162,11 +171,12 @@ async function describe(
   image: Image,
   id: string,
 ): Promise<OciSpec> {
-  const { services, pod, paths, objects, values } = context;
+  const { services, pod, record, paths, objects, values } = context;
   const { options, events } = services;
   const security = container.securityContext ?? {};
   const podSecurity = pod.spec?.securityContext ?? {};
-  const rootfs = await services.images.mountRoot(id, image);
+  const mapping = mappingOf(pod, record, paths);
+  const rootfs = await services.images.mountRoot(id, image, mapping ? { mapping } : {});
   const { variables, skipped } = containerEnvironment({
     pod,
     container,
@@ -189,6 +199,7 @@ async function describe(
     runAsGroup: security.runAsGroup ?? podSecurity.runAsGroup,
     runAsNonRoot: security.runAsNonRoot ?? podSecurity.runAsNonRoot,
     supplementalGroups: podSecurity.supplementalGroups ?? [],
+    strictGroups: podSecurity.supplementalGroupsPolicy === 'Strict',
     fsGroup: podSecurity.fsGroup,
     passwd: await readInRoot(rootfs, '/etc/passwd'),
     group: await readInRoot(rootfs, '/etc/group'),
@@ -201,9 +212,16 @@ async function describe(
   await writeFile(terminationLog, '');
   // Whatever user the container runs as may leave its last words; the umask must not forbid it.
   await chmod(terminationLog, 0o666);
+  if (mapping) await chown(terminationLog, mapping.firstId, mapping.firstId);
   const own = await context.volumes.containerMounts(pod, container, variables, paths.subPathsOf(container.name, attempt));
   const taken = new Set(own.map(({ destination }) => destination));
   const terminationPath = container.terminationMessagePath ?? defaultTerminationPath;
+  const mounts = [
+    ...(options.lxcfs ? await lxcfsMounts(options.lxcfs, taken) : []),
+    ...podMounts(pod, paths, taken, security.readOnlyRootFilesystem === true),
+    ...own,
+    ...(terminationPath ? [bindMount(terminationLog, terminationPath, { readOnly: false })] : []),
+  ];
   const qos = pod.status?.qosClass ?? qosClassOf(pod.spec!);
   const { add = [], drop = [] } = security.capabilities ?? {};
   const privileged = security.privileged === true;
@@ -219,11 +237,8 @@ async function describe(
     cwd: container.workingDir || image.config.workingDir,
     user,
     namespaces: { ...namespacesOf(pod, paths), ...targetNamespace(context, container) },
-    mounts: [
-      ...podMounts(pod, paths, taken, security.readOnlyRootFilesystem === true),
-      ...own,
-      ...(terminationPath ? [bindMount(terminationLog, terminationPath, { readOnly: false })] : []),
-    ],
+    ...(mapping ? { firstUserId: mapping.firstId } : {}),
+    mounts: mapping ? await withLockedFlags(mounts) : mounts,
     limits: containerCgroupLimits(container),
     cgroupsPath: `${context.cgroupParent}/${id}`,
     oomScoreAdj: oomScoreAdjust(qos, containerNeeds(container, 'requests').memoryBytes, services.machineMemoryBytes),
@@ -231,6 +246,17 @@ async function describe(
     hostDevices: privileged ? await services.hostDevices() : [],
     ...(seccomp ? { seccomp } : {}),
   });
+}
+
+/** The kernel lets a pod with user ids of its own change nothing else about a mount. */
+async function withLockedFlags(mounts: OciMount[]): Promise<OciMount[]> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  return Promise.all(
+    mounts.map(async (mount) => {
+      const flags = lockedFlagsAt(table, await realpath(mount.source));
+      return { ...mount, options: [...new Set([...mount.options, ...flags])] };
+    }),
+  );
 }
 
 /** A container for debugging may see the processes of another; in a shared process namespace it does anyway. */

@@ -14,6 +14,7 @@ import { addressOf, containersOf, ephemeralOf, fieldValuesOf, type PodContext } 
 import { PodProbes } from './probes.ts';
 import { type ContainerRun, containerId } from './record.ts';
 import { ContainerStopper } from './stop.ts';
+import { hasOwnUsers } from './user-namespace.ts';
 
 export interface ContainerRunsOptions {
   context: PodContext;
@@ -148,6 +149,8 @@ export class ContainerRuns {
   async mountRoots(plan: PodPlan): Promise<void> {
     const { services, record, uid } = this.#context;
     const { images, clock, logger } = services;
+    // User ids of its own come with the sandbox.
+    if (hasOwnUsers(this.#context.pod())) return;
     const nowMs = clock.wallMs();
     const mount = async ({ name, image = '' }: Container, attempt: number) => {
       const found = await images.find(image);
@@ -159,7 +162,7 @@ export class ContainerRuns {
         const container = containersOf(this.#context.pod()).find((one) => one.name === name)!;
         // What was begun is removed first.
         const begun = record.containers[name]?.current?.state === 'creating';
-        if (type !== 'start' || begun || pullPolicyOf(container) === 'Always') return;
+        if (type !== 'start' || begun || pullPolicyOf(container.image ?? '', container.imagePullPolicy) === 'Always') return;
         if ((this.#retryAtMs.get(name) ?? 0) > nowMs) return;
         await mount(container, action.attempt).catch((error: unknown) =>
           logger.debug({ error, container: name }, 'root not mounted yet'),

@@ -12,12 +12,15 @@ import type { CgroupLimits } from '../types.ts';
 import { unmountBelow } from '../volumes/mounts.ts';
 import { PodTokens } from '../volumes/pod-tokens.ts';
 import { PodVolumes } from '../volumes/pod-volumes.ts';
+import { imageVolumeId } from './image-volumes.ts';
 import { podCgroupLimits } from './needs.ts';
 import type { PodObjects } from './objects.ts';
 import { addressOf, fieldValuesOf, type PodContext } from './pod-context.ts';
 import { containerId, pauseName } from './record.ts';
+import { runtimeHandler } from './runtime-handler.ts';
 import { ensureSandbox, namespacesOf, sandboxStands, writePodFiles } from './sandbox.ts';
 import { tearDownPod } from './teardown.ts';
+import { hasOwnUsers, mappingOf } from './user-namespace.ts';
 
 /** Processes and threads of one pod. */
 const pidsMax = 32_768;
@@ -42,7 +45,15 @@ export class PodGround {
       secret: objects.secret,
       token: (volume: string, path: string) => tokens.get(volume, path),
     };
-    this.volumes = new PodVolumes({ paths, executor, clock, sources, values: () => fieldValuesOf(context) });
+    this.volumes = new PodVolumes({
+      paths,
+      executor,
+      clock,
+      sources,
+      values: () => fieldValuesOf(context),
+      mapping: () => mappingOf(context.pod(), context.record, paths),
+      imageRoot: (volume) => services.images.mountedRoot(imageVolumeId(context.uid, volume)),
+    });
   }
 
   /** True while namespaces and network stand. */
@@ -67,6 +78,11 @@ export class PodGround {
   async prepare(signal: AbortSignal): Promise<void> {
     const pod = this.#context.pod();
     if (!this.#cgroupParent) await this.limit((limits) => limits(pod.spec!));
+    if (hasOwnUsers(pod)) {
+      // Volumes are shown with the owners of the sandbox.
+      await this.#prepareSandbox(pod, signal);
+      return this.#prepareVolumes(pod, signal);
+    }
     // Neither needs the other. Both have ended when this does: nothing goes on behind a teardown.
     const parts = await Promise.allSettled([this.#prepareSandbox(pod, signal), this.#prepareVolumes(pod, signal)]);
     for (const part of parts) if (part.status === 'rejected') throw part.reason;
@@ -78,7 +94,7 @@ export class PodGround {
       if (!pod.spec?.hostNetwork) await services.networkReady(signal);
       signal.throwIfAborted();
       await this.look();
-      if (!this.#ready) await this.#makeSandbox(pod);
+      if (!this.#ready) await this.#makeSandbox(pod, signal);
     } catch (error) {
       signal.throwIfAborted();
       const message = `Failed to create pod sandbox: ${errorMessage(error)}`;
@@ -132,20 +148,24 @@ export class PodGround {
     this.#cgroupParent = undefined;
   }
 
-  async #makeSandbox(pod: Pod): Promise<void> {
+  async #makeSandbox(pod: Pod, signal: AbortSignal): Promise<void> {
     const { services, paths, record, uid, save, publish } = this.#context;
     const { options, executor, network } = services;
     if (record.ip !== undefined) {
       services.events.record(pod, 'Normal', 'SandboxChanged', 'Pod sandbox changed, it will be killed and re-created.');
     }
+    record.runtimeHandler = await runtimeHandler(pod, services, signal);
     // On disk before the first mount: an agent that dies here leaves nothing that the next one does not know of.
     record.hadSandbox = true;
     record.ip = undefined;
+    if (hasOwnUsers(pod)) record.firstUserId = await services.userRanges.take(uid);
     await save();
-    await ensureSandbox(pod, paths, options.nodeName, executor);
+    const mapping = mappingOf(pod, record, paths);
+    const place = { paths, nodeName: options.nodeName, executor, mapping };
+    await ensureSandbox(pod, place);
     const ip = pod.spec?.hostNetwork ? undefined : (await network.attach(uid, paths.netns)).ip;
     if (ip !== undefined) await services.hostPorts.lead(uid, ip);
-    await writePodFiles(pod, paths, options.nodeName, ip ?? addressOf(this.#context));
+    await writePodFiles(pod, place, ip ?? addressOf(this.#context));
     if (pod.spec?.shareProcessNamespace) await this.#startPause(pod);
     // Last: with the address on record the sandbox counts as whole.
     record.ip = ip;
@@ -157,12 +177,21 @@ export class PodGround {
   async #startPause(pod: Pod): Promise<void> {
     const { services, paths, record, uid } = this.#context;
     const { runtime, executor } = services;
+    const mapping = mappingOf(pod, record, paths);
     const { pid: namespaceFile, ...namespaces } = namespacesOf(pod, paths);
     const id = containerId(uid, pauseName, 0);
     const place = { runtime, podUid: uid, id, bundle: paths.pause, rootfs: paths.pauseRoot };
     await stopPause(place, record.pause);
     await unmountBelow(namespaceFile!, executor);
     const cgroupsPath = `${this.cgroupParent}/${id}`;
-    record.pause = await startPause({ ...place, executor, cgroupsPath, namespaceFile: namespaceFile!, namespaces });
+    record.pause = await startPause({
+      ...place,
+      handler: record.runtimeHandler,
+      executor,
+      cgroupsPath,
+      namespaceFile: namespaceFile!,
+      namespaces,
+      ...(mapping ? { firstUserId: mapping.firstId } : {}),
+    });
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../../lib/clock.ts';
 import { errorMessage } from '../../lib/errors.ts';
-import type { Container, Pod } from '../../machinery/types.ts';
+import type { Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
 import type { Image, ImageStore, PullCredentials } from '../types.ts';
 import { type BackOff, backOffRemainingMs, raiseBackOff } from './back-off.ts';
@@ -15,6 +15,15 @@ export interface ImagePullerOptions {
   images: ImageStore;
   events: PodEvents;
   clock: Clock;
+}
+
+/** An image that something in a pod needs. */
+export interface WantedImage {
+  reference: string;
+  /** Left out: by the tag. */
+  policy: string | undefined;
+  /** For events: what needs it; left out: the pod. */
+  fieldPath?: string;
 }
 
 interface Failure extends BackOff {
@@ -37,14 +46,12 @@ export class ImagePuller {
   /** Rejects with ContainerWaiting when the image cannot be had now. */
   async ensure(
     pod: Pod,
-    container: Container,
-    fieldPath: string,
+    { reference, policy: wanted, fieldPath }: WantedImage,
     credentials: PullCredentials | undefined,
     signal: AbortSignal,
   ): Promise<Image> {
     const { images, events, clock } = this.#options;
-    const reference = container.image ?? '';
-    const policy = pullPolicyOf(container);
+    const policy = pullPolicyOf(reference, wanted);
     const present = policy === 'Always' ? undefined : await this.#find(reference, pod, fieldPath);
     if (present) {
       events.record(pod, 'Normal', 'Pulled', `Container image "${reference}" already present on machine`, fieldPath);
@@ -73,7 +80,7 @@ export class ImagePuller {
     }
   }
 
-  async #find(reference: string, pod: Pod, fieldPath: string): Promise<Image | undefined> {
+  async #find(reference: string, pod: Pod, fieldPath: string | undefined): Promise<Image | undefined> {
     try {
       return await this.#options.images.find(reference);
     } catch (error) {
@@ -82,7 +89,7 @@ export class ImagePuller {
     }
   }
 
-  #checkBackOff(pod: Pod, reference: string, failure: Failure, fieldPath: string): void {
+  #checkBackOff(pod: Pod, reference: string, failure: Failure, fieldPath: string | undefined): void {
     const { clock, events } = this.#options;
     const remainingMs = backOffRemainingMs(failure, failure.failedAtMs, clock.wallMs());
     if (remainingMs <= 0) return;
@@ -96,7 +103,7 @@ export class ImagePuller {
     );
   }
 
-  #failed(pod: Pod, reference: string, error: unknown, fieldPath: string): ContainerWaiting {
+  #failed(pod: Pod, reference: string, error: unknown, fieldPath: string | undefined): ContainerWaiting {
     const { clock, events } = this.#options;
     const nowMs = clock.wallMs();
     if (isAgentError(error, 'InvalidImageName')) {
@@ -117,8 +124,8 @@ export class ImagePuller {
 }
 
 /** As given, or by the tag. */
-export function pullPolicyOf({ image = '', imagePullPolicy }: Container): string {
-  return imagePullPolicy ?? (/:[^/]+$/.test(image) && !image.endsWith(':latest') ? 'IfNotPresent' : 'Always');
+export function pullPolicyOf(reference: string, given: string | undefined): string {
+  return given || (/:[^/]+$/.test(reference) && !reference.endsWith(':latest') ? 'IfNotPresent' : 'Always');
 }
 
 /** `1.234s`, `56ms`: how Go prints durations of this size. */

@@ -13,6 +13,7 @@ import type { Pod } from '../../machinery/types.ts';
 import { isAgentError } from '../errors.ts';
 import type { EvictablePod } from '../eviction/pressure-relief.ts';
 import type { ImageUser } from '../types.ts';
+import { imageVolumeId, imageVolumesOf } from './image-volumes.ts';
 import { podPaths, readRecord } from './record.ts';
 import type { PodServices } from './services.ts';
 import { StaticPods } from './static-pods.ts';
@@ -92,6 +93,11 @@ export class PodManager {
   /** The images that pods here need, and their containers. A pod that has ended needs none. */
   imageUsers(): ImageUser[] {
     return [...this.#workers.values()].filter(({ record }) => !record.ended).map(imageUserOf);
+  }
+
+  /** In the order in which they came. */
+  all(): PodWorker[] {
+    return [...this.#workers.values()];
   }
 
   /** All of them, as those who make pods go see them. */
@@ -185,9 +191,14 @@ function imageUserOf({ pod, record }: PodWorker): ImageUser {
     [current, last].filter((run) => run !== undefined),
   );
   const wanted = [...spec.containers, ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
+  const volumes = imageVolumesOf(pod());
   return {
     name: `pod ${metadata.namespace}/${metadata.name}`,
-    containers: runs.map(({ id }) => id),
-    images: [...wanted.flatMap(({ image }) => image ?? []), ...runs.flatMap(({ imageId }) => imageId || [])],
+    containers: [...runs.map(({ id }) => id), ...volumes.map(({ name }) => imageVolumeId(metadata.uid!, name))],
+    images: [
+      ...wanted.flatMap(({ image }) => image ?? []),
+      ...volumes.flatMap(({ image }) => image.reference ?? []),
+      ...runs.flatMap(({ imageId }) => imageId || []),
+    ],
   };
 }

@@ -2,7 +2,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { connect } from 'node:net';
-import { errorMessage } from '../../lib/errors.ts';
+import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Container, Probe } from '../../machinery/types.ts';
 
 export interface ProbeResult {
@@ -14,6 +14,20 @@ export interface ProbeResult {
 type HttpGet = NonNullable<Probe['httpGet']>;
 
 const bodyBytesMax = 10 * 1024;
+
+/** What kept a connection from being made, in the words of events. */
+const refusals: Record<string, string> = {
+  ECONNREFUSED: 'connection refused',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'network is unreachable',
+  ETIMEDOUT: 'connection timed out',
+};
+
+/** An error of a socket as a kubelet words it. */
+function dialFailure(error: unknown, host: string, port: number): string {
+  const refusal = refusals[errorCode(error) ?? ''];
+  return refusal === undefined ? errorMessage(error) : `dial tcp ${host}:${port}: connect: ${refusal}`;
+}
 
 /** A port by number, or by its name in the container. NaN when there is none. */
 export function portNumber(port: string | number | undefined, container: Container): number {
@@ -60,7 +74,7 @@ export function httpProbe(
     request.on('error', (error) => {
       clearTimeout(timer);
       if (signal.aborted) reject(signal.reason);
-      else resolve(failed(errorMessage(error)));
+      else resolve(failed(dialFailure(error, host, port)));
     });
   });
 }
@@ -84,6 +98,6 @@ export function tcpProbe(host: string | undefined, port: number, timeoutMs: numb
     const timer = setTimeout(() => end({ ok: false, message: `dial tcp ${host}:${port}: i/o timeout` }), timeoutMs);
     signal.addEventListener('abort', onAbort, { once: true });
     socket.on('connect', () => end({ ok: true, message: '' }));
-    socket.on('error', (error) => end({ ok: false, message: `dial tcp ${host}:${port}: ${errorMessage(error)}` }));
+    socket.on('error', (error) => end({ ok: false, message: dialFailure(error, host, port) }));
   });
 }

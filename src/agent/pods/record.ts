@@ -9,6 +9,8 @@ import { dirname, join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import type { Pod, PodStatus } from '../../machinery/types.ts';
 import { AgentError } from '../errors.ts';
+import type { ProcessUser } from '../runtime/user.ts';
+import type { RuntimeName } from '../types.ts';
 import type { Resources } from './resize.ts';
 
 /** How a run ended. */
@@ -34,6 +36,8 @@ export interface ContainerRun {
   wantedImage: string;
   /** What ends it politely: `STOPSIGNAL` of the image or SIGTERM. */
   stopSignal: string;
+  /** As whom its first process began. */
+  user?: ProcessUser;
   pid?: number;
   /** Start time of `pid` in clock ticks since boot: tells it from a later process with the same number. */
   pidStart?: string;
@@ -69,9 +73,13 @@ export interface PodRecord {
   failed?: { reason: string; message: string; graceSeconds?: number; disruption?: true };
   /** True from the first sandbox on. */
   hadSandbox: boolean;
+  /** Which runtime makes its containers; left out: the configured one. */
+  runtimeHandler?: RuntimeName;
   /** The process that holds the shared process namespace. */
   pause?: { pid: number; start: string };
   ip?: string;
+  /** The machine's id that is 0 in the pod, for a pod with user ids of its own. */
+  firstUserId?: number;
   containers: Record<string, ContainerRecord>;
   /** The status computed last: keeps the transition times of conditions. */
   status?: PodStatus;
@@ -100,11 +108,14 @@ export function podPaths(dataDir: string, podUid: string) {
     ipcns: join(dir, '_ns', 'ipc'),
     utsns: join(dir, '_ns', 'uts'),
     pidns: join(dir, '_ns', 'pid'),
+    userns: join(dir, '_ns', 'user'),
     pause: join(dir, '_run', pauseName),
     pauseRoot: join(dir, '_pause'),
     shm: join(dir, '_shm'),
     files: join(dir, '_files'),
     volumes: join(dir, '_volumes'),
+    /** The volumes again, with the owners of a pod that has user ids of its own. */
+    mapped: join(dir, '_mapped'),
     subPaths: join(dir, '_subpaths'),
     bundle: (container: string, attempt: number) => join(dir, '_run', `${container}-${attempt}`),
     subPathsOf: (container: string, attempt: number) => join(dir, '_subpaths', `${container}-${attempt}`),

@@ -2,25 +2,29 @@
  * A pod's namespaces without a process that holds them: `unshare` makes them and binds each to a file below the pod's folder;
  * containers join by path. Also what all containers of the pod share: /dev/shm, /etc/hosts, /etc/hostname, /etc/resolv.conf.
  */
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import type { Pod } from '../../machinery/types.ts';
 import { AgentError } from '../errors.ts';
+import { type IdMapping, makeNamespaces } from '../host/user-namespaces.ts';
 import { bindMount, type OciMount } from '../runtime/spec.ts';
 import type { Executor } from '../types.ts';
 import { mountsBelow, unmountBelow } from '../volumes/mounts.ts';
 import type { PodPaths } from './record.ts';
+import { hasOwnUsers } from './user-namespace.ts';
 
 /** Of the pod's files the one written last. */
 const lastFile = 'resolv.conf';
 const shmBytes = 64 * 1024 * 1024;
+const podFiles = ['hosts', 'hostname', lastFile];
 
 export interface Namespaces {
   net?: string;
   ipc?: string;
   uts?: string;
   pid?: string;
+  user?: string;
 }
 
 /** Files of the namespaces the pod has for itself. */
@@ -30,6 +34,7 @@ export function namespacesOf(pod: Pod, paths: PodPaths): Namespaces {
     ...(spec.hostNetwork ? {} : { net: paths.netns, uts: paths.utsns }),
     ...(spec.hostIPC ? {} : { ipc: paths.ipcns }),
     ...(spec.shareProcessNamespace ? { pid: paths.pidns } : {}),
+    ...(hasOwnUsers(pod) ? { user: paths.userns } : {}),
   };
 }
 
@@ -55,34 +60,56 @@ function isComplete(pod: Pod, paths: PodPaths, mounted: ReadonlySet<string>): bo
   );
 }
 
+export interface SandboxPlace {
+  paths: PodPaths;
+  nodeName: string;
+  executor: Executor;
+  /** Of a pod with user ids of its own. */
+  mapping: IdMapping | undefined;
+}
+
 /** Makes what is missing. What stands is kept only when it is complete. AgentError 'Sandbox'. */
-export async function ensureSandbox(pod: Pod, paths: PodPaths, nodeName: string, executor: Executor): Promise<void> {
+export async function ensureSandbox(pod: Pod, place: SandboxPlace): Promise<void> {
+  const { paths, nodeName, executor, mapping } = place;
   const mounted = new Set(await mountsBelow(paths.dir));
   if (isComplete(pod, paths, mounted)) return;
   // The shared process namespace needs a process that stays in it: it comes later, when the others stand.
-  const { pid: _pid, ...namespaces } = namespacesOf(pod, paths);
+  const { pid: _pid, user: _user, ...namespaces } = namespacesOf(pod, paths);
   try {
     if (mounted.size > 0) for (const dir of [dirname(paths.netns), paths.shm]) await unmountBelow(dir, executor);
     await mkdir(dirname(paths.netns), { recursive: true, mode: 0o700 });
     await mkdir(paths.shm, { recursive: true, mode: 0o700 });
+    const hostname = namespaces.uts ? hostnameOf(pod, nodeName) : undefined;
+    const owner = mapping ? `,uid=${mapping.firstId},gid=${mapping.firstId}` : '';
+    const shm = ['-t', 'tmpfs', '-o', `mode=1777,size=${shmBytes},nosuid,nodev,noexec${owner}`, 'shm', paths.shm];
+    const files = mapping ? { user: mapping.namespace, ...namespaces } : namespaces;
+    for (const file of Object.values(files)) await writeFile(file, '');
+    if (mapping) {
+      await makeNamespaces(executor, {
+        files: { user: mapping.namespace, ...namespaces },
+        firstId: mapping.firstId,
+        ...(hostname === undefined ? {} : { hostname }),
+      });
+      if (!pod.spec?.hostIPC) await executor.check('mount', shm);
+      return;
+    }
     const flags = Object.entries(namespaces).map(([kind, file]) => `--${kind}=${file}`);
-    for (const file of Object.values(namespaces)) await writeFile(file, '');
-    const inside = namespaces.uts ? ['hostname', hostnameOf(pod, nodeName)] : ['true'];
+    const inside = hostname === undefined ? ['true'] : ['hostname', hostname];
     if (pod.spec?.hostIPC) {
       if (flags.length) await executor.check('unshare', [...flags, ...inside]);
       return;
     }
-    const options = `mode=1777,size=${shmBytes},nosuid,nodev,noexec`;
     // Both by one shell: from here a process costs more than what it does.
-    const both = 'mount -t tmpfs -o "$0" shm "$1" || exit; shift; exec unshare "$@"';
-    await executor.check('sh', ['-c', both, options, paths.shm, ...flags, ...inside]);
+    const both = `mount ${shm.map((_, at) => `"$${at}"`).join(' ')} || exit; shift ${shm.length - 1}; exec unshare "$@"`;
+    await executor.check('sh', ['-c', both, ...shm, ...flags, ...inside]);
   } catch (error) {
     throw new AgentError('Sandbox', `failed to create pod sandbox: ${errorMessage(error)}`, {}, error);
   }
 }
 
 /** Writes the files; called again when the address is known. Containers see changes: the files are bound, not copied. */
-export async function writePodFiles(pod: Pod, paths: PodPaths, nodeName: string, ip: string | undefined): Promise<void> {
+export async function writePodFiles(pod: Pod, place: Omit<SandboxPlace, 'executor'>, ip: string | undefined): Promise<void> {
+  const { paths, nodeName, mapping } = place;
   await mkdir(paths.files, { recursive: true, mode: 0o755 });
   const hostname = hostnameOf(pod, nodeName);
   const hostsFile = pod.spec?.hostNetwork ? await readFile('/etc/hosts', 'utf8').catch(() => '') : '';
@@ -90,15 +117,16 @@ export async function writePodFiles(pod: Pod, paths: PodPaths, nodeName: string,
   await writeFile(join(paths.files, 'hostname'), `${hostname}\n`, { mode: 0o644 });
   const machine = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
   await writeFile(join(paths.files, lastFile), resolvText(pod, machine), { mode: 0o644 });
+  if (mapping) for (const name of podFiles) await chown(join(paths.files, name), mapping.firstId, mapping.firstId);
 }
 
 /** Pure. */
 export function hostsText(pod: Pod, hostname: string, ip: string | undefined, machineHosts: string): string {
   const spec = pod.spec!;
   const lines = spec.hostNetwork
-    ? [machineHosts.trimEnd()]
+    ? ['# Kubernetes-managed hosts file (host network).', machineHosts.trimEnd()]
     : [
-        '# Made by Kontiki.',
+        '# Kubernetes-managed hosts file.',
         '127.0.0.1\tlocalhost',
         '::1\tlocalhost ip6-localhost ip6-loopback',
         'fe00::0\tip6-localnet',
@@ -107,6 +135,7 @@ export function hostsText(pod: Pod, hostname: string, ip: string | undefined, ma
         'fe00::2\tip6-allrouters',
         ...(ip ? [`${ip}\t${hostname}`] : []),
       ];
+  if (spec.hostAliases?.length) lines.push('', '# Entries added by HostAliases.');
   for (const alias of spec.hostAliases ?? []) lines.push(`${alias.ip}\t${(alias.hostnames ?? []).join('\t')}`);
   return `${lines.join('\n')}\n`;
 }
@@ -148,6 +177,6 @@ export function podMounts(pod: Pod, paths: PodPaths, taken: ReadonlySet<string>,
   if (!taken.has('/dev/shm')) {
     mounts.push(bindMount(pod.spec?.hostIPC ? '/dev/shm' : paths.shm, '/dev/shm', { readOnly: false }));
   }
-  for (const name of ['hosts', 'hostname', 'resolv.conf']) if (!taken.has(`/etc/${name}`)) mounts.push(file(name));
+  for (const name of podFiles) if (!taken.has(`/etc/${name}`)) mounts.push(file(name));
   return mounts;
 }

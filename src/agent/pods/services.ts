@@ -14,6 +14,8 @@ import type { HostPorts } from './host-ports.ts';
 import type { LeaseGate } from './lease-gate.ts';
 import type { Ledger } from './ledger.ts';
 import type { Objects } from './objects.ts';
+import type { UserNamespaceCheck } from './user-namespace.ts';
+import type { UserRanges } from './user-ranges.ts';
 
 /** As EventRecorder of the machinery: never throws, never waits. */
 export interface PodEvents {
@@ -37,6 +39,8 @@ export interface PodServices {
   objects: Objects;
   ledger: Ledger;
   hostPorts: HostPorts;
+  userRanges: UserRanges;
+  userNamespaces: UserNamespaceCheck;
   /** Resolves when this machine's Node has been seen once. */
   nodeKnown(signal: AbortSignal): Promise<void>;
   /** This machine's Node as last seen. */

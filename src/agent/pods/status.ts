@@ -6,6 +6,7 @@
 
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from '../../machinery/types.ts';
+import type { ProcessUser } from '../runtime/user.ts';
 import { isSidecar, restartPolicyOf, type Waiting } from './plan.ts';
 import { ephemeralOf } from './pod-context.ts';
 import type { ContainerRecord, ContainerRun, PodRecord } from './record.ts';
@@ -37,6 +38,9 @@ export function timestamp(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }
 
+/** Kubelets list containers by name, whatever their order in the pod. */
+const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1);
+
 export function computePodStatus(input: StatusInput): PodStatus {
   const { pod, record } = input;
   const spec = pod.spec!;
@@ -60,7 +64,7 @@ export function computePodStatus(input: StatusInput): PodStatus {
     hostIPs: [{ ip: input.hostIp }],
     startTime: record.startTime,
     qosClass: previous.qosClass ?? qosClassOf(spec),
-    ...(containerStatuses.length ? { containerStatuses } : {}),
+    ...(containerStatuses.length ? { containerStatuses: containerStatuses.toSorted(byName) } : {}),
   };
   if (initContainerStatuses.length) status.initContainerStatuses = initContainerStatuses;
   if (ephemeralContainerStatuses.length) status.ephemeralContainerStatuses = ephemeralContainerStatuses;
@@ -123,11 +127,28 @@ function containerStatus(container: Container, input: StatusInput, init: boolean
     restartCount: run?.attempt ?? 0,
     image: newest?.image ?? container.image ?? '',
     imageID: newest?.imageId ?? '',
-    ...(newest ? { containerID: `kontiki://${newest.id}` } : {}),
+    ...(newest ? { containerID: `kontiki://${newest.id}`, ...mountsShown(container) } : {}),
     started: init && !isSidecar(container) ? running : running && input.started(name),
     ...(container.resources?.requests ? { allocatedResources: container.resources.requests } : {}),
     resources: (running ? run.resources : undefined) ?? container.resources ?? {},
+    ...(newest?.user ? { user: { linux: userShown(newest.user) } } : {}),
   };
+}
+
+function mountsShown({ volumeMounts = [] }: Container): Pick<ContainerStatus, 'volumeMounts'> {
+  if (volumeMounts.length === 0) return {};
+  return {
+    volumeMounts: volumeMounts.map(({ name, mountPath, readOnly, recursiveReadOnly = 'Disabled' }) => ({
+      name,
+      mountPath,
+      // What was asked for if it can be done is done: every machine of ours can.
+      ...(readOnly ? { readOnly, recursiveReadOnly: recursiveReadOnly === 'Disabled' ? 'Disabled' : 'Enabled' } : {}),
+    })),
+  };
+}
+
+function userShown({ uid, gid, additionalGids }: ProcessUser) {
+  return { uid, gid, supplementalGroups: additionalGids };
 }
 
 /** It serves nobody, so it is never ready. */

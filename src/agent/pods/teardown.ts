@@ -5,6 +5,7 @@ import type { Pod } from '../../machinery/types.ts';
 import { stopPause } from '../runtime/pause.ts';
 import { removeTree, unmountBelow } from '../volumes/mounts.ts';
 import { releaseRun } from './container-launch.ts';
+import { imageVolumeId, imageVolumePrefix, imageVolumesOf } from './image-volumes.ts';
 import { containersOf } from './pod-context.ts';
 import { containerId, type PodPaths, type PodRecord, pauseName, podPaths } from './record.ts';
 import type { PodServices } from './services.ts';
@@ -20,6 +21,7 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
     const next = state?.current ? state.current.attempt + 1 : 0;
     await images.removeRoot(containerId(uid, name, next));
   }
+  for (const { name } of imageVolumesOf(pod)) await images.removeRoot(imageVolumeId(uid, name));
   if (pod.spec?.shareProcessNamespace) {
     const id = containerId(uid, pauseName, 0);
     await stopPause({ runtime: services.runtime, podUid: uid, id, bundle: paths.pause, rootfs: paths.pauseRoot }, record.pause);
@@ -27,7 +29,7 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
   if (record.hadSandbox && !pod.spec?.hostNetwork) await network.detach(uid);
   // All of them at once: what is below the folder and mounted is of these.
   await unmountBelow(paths.dir, executor);
-  for (const dir of [dirname(paths.netns), paths.shm, paths.volumes, paths.subPaths, paths.files]) {
+  for (const dir of [dirname(paths.netns), paths.shm, paths.mapped, paths.volumes, paths.subPaths, paths.files]) {
     await rm(dir, { recursive: true, force: true });
   }
   await cgroups.removePod(uid);
@@ -41,6 +43,7 @@ export async function removeLeftover(services: PodServices, podUid: string): Pro
   const { runtime, images, cgroups, executor } = services;
   const { dir } = podPaths(services.options.dataDir, podUid);
   for (const id of await runtime.deleteBelow(dir)) await images.removeRoot(id);
+  await images.removeRootsOf(imageVolumePrefix(podUid));
   await removeTree(dir, executor);
   await cgroups.removePod(podUid);
 }

@@ -38,7 +38,6 @@ export function unsupported(spec: PodSpec, abilities: Abilities = machineAbiliti
     }
   }
   if (spec.shareProcessNamespace && !abilities.pause) return option('spec.shareProcessNamespace', 'on this kind of processor');
-  if (spec.hostUsers === false) return option('spec.hostUsers=false');
   if (spec.resourceClaims?.length) return option('spec.resourceClaims');
   if (spec.os?.name === 'windows') {
     return refusal('PodOSNotSupported', "Failed to admit pod as the OS field doesn't match node OS");

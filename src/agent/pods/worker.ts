@@ -84,6 +84,7 @@ export class PodWorker implements PodContext, EvictablePod {
     this.record = record ?? { version: 1, pod, startTime, hadSandbox: false, containers: {}, ended: false };
     if (isStatic) this.record.static = true;
     if (record && !record.ended) services.hostPorts.adopt(pod, record.ip);
+    if (record && !record.ended && record.firstUserId !== undefined) services.userRanges.adopt(this.uid, record.firstUserId);
     this.paths = podPaths(services.options.dataDir, this.uid);
     this.#file = new RecordFile(this.paths.state, this.record);
     this.waker = new Waker(services.clock);
@@ -336,7 +337,9 @@ export class PodWorker implements PodContext, EvictablePod {
     // Labels that people gave the Node decide too. A static pod does not wait for the API.
     if (!record.static) await services.nodeKnown(this.#work.signal);
     this.#promised = true;
-    const refusal = admit(this.#pod, services.node(), services.ledger, services.hostPorts, services.pressure());
+    const refusal =
+      (await services.userNamespaces.refusal(this.#pod)) ??
+      admit(this.#pod, services.node(), services.ledger, services.hostPorts, services.pressure());
     if (refusal) {
       services.events.record(this.#pod, 'Warning', refusal.reason, refusal.message);
       record.failed = refusal;
@@ -392,6 +395,7 @@ export class PodWorker implements PodContext, EvictablePod {
     this.#resizer.stop();
     this.record.ended = true;
     this.services.ledger.release(this.uid);
+    this.services.userRanges.release(this.uid);
     await this.services.hostPorts.release(this.uid);
     this.#objects.release();
     await this.save();

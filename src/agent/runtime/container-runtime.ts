@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
 import { AgentError } from '../errors.ts';
 import { argumentsOf, endProcesses } from '../host/strays.ts';
-import type { CgroupLimits, Cgroups, Executor } from '../types.ts';
+import { type CgroupLimits, type Cgroups, type Executor, type RuntimeName, runtimeNames } from '../types.ts';
 import { unmountBelow } from '../volumes/mounts.ts';
 import { type ProcessIdentity, processStart } from './process-identity.ts';
 import { limitResources, type OciSpec } from './spec.ts';
@@ -16,13 +16,16 @@ import { limitResources, type OciSpec } from './spec.ts';
 export interface ContainerRuntimeOptions {
   executor: Executor;
   cgroups: Cgroups;
-  runtime: 'runc' | 'crun';
+  /** For containers of which nobody says which runtime makes them. It must be installed. */
+  runtime: RuntimeName;
   dataDir: string;
 }
 
 export interface CreateOptions {
   id: string;
   podUid: string;
+  /** Left out: the configured runtime. */
+  handler?: RuntimeName | undefined;
   /** Folder for config.json, pid files, sockets of this run. Made here. */
   bundle: string;
   logFile: string;
@@ -33,6 +36,9 @@ export interface CreateOptions {
   stdinOnce: boolean;
 }
 
+/** Empty on the machine itself. */
+const openRoot = '/run/kontiki-root';
+
 /** How the monitor saw the end. */
 export interface MonitorExit {
   code: number;
@@ -41,30 +47,87 @@ export interface MonitorExit {
   finishedAtMs: number;
 }
 
+/** Of each runtime: they do not understand each other's state. */
+const stateFolders: Record<RuntimeName, string> = { runc: 'runtime', crun: 'runtime-crun' };
+
+interface Home {
+  readonly root: string;
+  /** What to run; a mere name while it is not known to be installed. */
+  binary: string;
+  installed: boolean;
+}
+
 export class ContainerRuntime {
   readonly exitDir: string;
   readonly #options: ContainerRuntimeOptions;
-  readonly #root: string;
-  #binary: string | undefined;
+  readonly #homes: ReadonlyMap<RuntimeName, Home>;
 
   constructor(options: ContainerRuntimeOptions) {
     this.#options = options;
-    this.#root = join(options.dataDir, 'runtime');
+    this.#homes = new Map(
+      runtimeNames.map((name) => [name, { root: join(options.dataDir, stateFolders[name]), binary: name, installed: false }]),
+    );
     this.exitDir = join(options.dataDir, 'exits');
   }
 
   /** Once, before anything else. */
   async prepare(): Promise<void> {
-    await mkdir(this.#root, { recursive: true, mode: 0o700 });
     await mkdir(this.exitDir, { recursive: true, mode: 0o700 });
-    const found = await this.#options.executor.check('sh', ['-c', 'command -v "$1"', 'sh', this.#options.runtime]);
-    this.#binary = found.trim();
-    if (this.#options.runtime === 'crun') await this.#wrapForHybridCgroups(this.#binary);
+    for (const [name, home] of this.#homes) {
+      await mkdir(home.root, { recursive: true, mode: 0o700 });
+      const found = await this.#options.executor.run('sh', ['-c', 'command -v "$1"', 'sh', name]);
+      home.installed = found.exitCode === 0;
+      if (!home.installed) continue;
+      const binary = found.stdout.trim();
+      home.binary = name === 'crun' ? await this.#wrapForHybridCgroups(binary) : binary;
+      await this.#wrapForOwnUsers(home);
+    }
+    const { runtime } = this.#options;
+    if (!this.#homes.get(runtime)?.installed) {
+      throw new AgentError('CommandFailed', `the container runtime ${runtime} is not installed`, { runtime });
+    }
   }
 
-  /** Arguments that put `command` of the runtime on our state folder, for commands that callers spawn themselves. */
-  commandLine(...args: string[]): { command: string; args: string[] } {
-    return { command: this.#binary ?? this.#options.runtime, args: ['--root', this.#root, ...args] };
+  /**
+   * What creates containers: the command, its environment, and what `config.json` must call the root. With user ids of its own
+   * (`ownUsers`) the container has no right to walk to a root below our data folder: the command shows it in a place all may see.
+   */
+  async forRoot(
+    handler: RuntimeName | undefined,
+    root: string,
+    ownUsers: boolean,
+  ): Promise<{ command: string; env: Record<string, string>; rootPath: string }> {
+    const home = this.#home(handler);
+    if (!ownUsers) return { command: home.binary, env: inheritedEnv(), rootPath: root };
+    await mkdir(openRoot, { recursive: true, mode: 0o755 });
+    return { command: ownUsersCommand(home), env: { ...inheritedEnv(), KONTIKI_ROOT: root }, rootPath: openRoot };
+  }
+
+  /** In a mount namespace of the command's own: nobody else sees what is mounted there. */
+  async #wrapForOwnUsers(home: Home): Promise<void> {
+    const inside = `mount --rbind "$KONTIKI_ROOT" ${openRoot} && exec "$0" "$@"`;
+    const script = `#!/bin/sh\nexec unshare --mount --propagation slave sh -c '${inside}' ${home.binary} "$@"\n`;
+    await writeFile(ownUsersCommand(home), script, { mode: 0o700 });
+  }
+
+  #home(handler: RuntimeName | undefined): Home {
+    return this.#homes.get(handler ?? this.#options.runtime)!;
+  }
+
+  /** The runtimes that are installed. Only after `prepare`. */
+  get handlers(): RuntimeName[] {
+    return [...this.#homes].filter(([, { installed }]) => installed).map(([name]) => name);
+  }
+
+  /** Arguments that put a command of a runtime on our state folder, for commands that callers spawn themselves. */
+  commandLine(handler: RuntimeName | undefined, ...args: string[]): { command: string; args: string[] } {
+    return lineOf(this.#home(handler), args);
+  }
+
+  /** The same, of the runtime that made the container. */
+  async commandFor(id: string, ...args: string[]): Promise<{ command: string; args: string[] }> {
+    const home = (await this.#homeOf(id)) ?? this.#home(undefined);
+    return lineOf(home, args);
   }
 
   /**
@@ -72,13 +135,15 @@ export class ContainerRuntime {
    * example when the program is not there; nothing is left then.
    */
   async create(options: CreateOptions): Promise<ProcessIdentity> {
-    const { id, podUid, bundle, logFile, spec } = options;
+    const { id, podUid, handler, bundle, logFile, spec } = options;
     const { executor } = this.#options;
     await mkdir(bundle, { recursive: true, mode: 0o700 });
     await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
-    await writeFile(join(bundle, 'config.json'), JSON.stringify(spec), { mode: 0o600 });
-    const { line } = await executor.detach('conmon', this.#monitorArgs(options), {
-      env: { ...inheritedEnv(), _OCI_SYNCPIPE: '3' },
+    const { command, env, rootPath } = await this.forRoot(handler, spec.root.path, 'uidMappings' in spec.linux);
+    const described = { ...spec, root: { ...spec.root, path: rootPath } };
+    await writeFile(join(bundle, 'config.json'), JSON.stringify(described), { mode: 0o600 });
+    const { line } = await executor.detach('conmon', this.#monitorArgs(options, command), {
+      env: { ...env, _OCI_SYNCPIPE: '3' },
       cwd: bundle,
       syncPipe: true,
     });
@@ -97,7 +162,7 @@ export class ContainerRuntime {
 
   /** Lets the created process go on to the container's program. AgentError 'ContainerStart'. */
   async start(id: string): Promise<void> {
-    const { command, args } = this.commandLine('start', id);
+    const { command, args } = await this.commandFor(id, 'start', id);
     const result = await this.#options.executor.run(command, args);
     if (result.exitCode !== 0) throw new AgentError('ContainerStart', runtimeMessage(result.stderr), { id });
   }
@@ -106,17 +171,22 @@ export class ContainerRuntime {
   async update(id: string, bundle: string, limits: CgroupLimits): Promise<void> {
     const file = join(bundle, 'resources.json');
     await writeFile(file, JSON.stringify(limitResources(limits)), { mode: 0o600 });
-    const { command, args } = this.commandLine('update', '--resources', file, id);
+    const { command, args } = await this.commandFor(id, 'update', '--resources', file, id);
     const result = await this.#options.executor.run(command, args);
     if (result.exitCode !== 0) throw new AgentError('CommandFailed', runtimeMessage(result.stderr), { id });
   }
 
   /** Removes the runtime's state and cgroup; kills what is still there. Idempotent. The bundle stays. */
   async delete(id: string): Promise<void> {
-    const { command, args } = this.commandLine('delete', '--force', id);
-    const result = await this.#options.executor.run(command, args);
-    const gone = result.exitCode === 0 || /does not exist|no such file/i.test(result.stderr);
-    if (!gone) throw new AgentError('CommandFailed', `${command} delete: ${result.stderr.trim()}`, { id });
+    const home = await this.#homeOf(id);
+    if (home) {
+      const { command, args } = lineOf(home, ['delete', '--force', id]);
+      const result = await this.#options.executor.run(command, args);
+      const gone = result.exitCode === 0 || /does not exist|no such file/i.test(result.stderr);
+      if (!gone) throw new AgentError('CommandFailed', `${command} delete: ${result.stderr.trim()}`, { id });
+      // A runtime that died while it made the container leaves a folder that it does not take for one.
+      await rm(join(home.root, id), { recursive: true, force: true });
+    }
     await rm(join(this.exitDir, id), { force: true });
   }
 
@@ -125,14 +195,12 @@ export class ContainerRuntime {
    * of it. Ends them first, for what they make after a removal would belong to nobody. Idempotent.
    */
   async abandon(podUid: string, id: string): Promise<void> {
-    const { cgroups } = this.#options;
+    const { cgroups, executor } = this.#options;
     await this.#endMonitors((argument) => argument === id);
     await endProcesses(() => cgroups.containerProcesses(podUid, id));
-    // A runtime that was killed while it began has a copy of itself mounted here, and no state by which it would find the folder.
-    const folder = join(this.#root, id);
-    await unmountBelow(folder, this.#options.executor);
+    // A runtime that was killed while it began has a copy of itself mounted here.
+    for (const { root } of this.#homes.values()) await unmountBelow(join(root, id), executor);
     await this.delete(id);
-    await rm(folder, { recursive: true, force: true });
     await cgroups.removeContainer(podUid, id);
   }
 
@@ -154,11 +222,15 @@ export class ContainerRuntime {
     });
   }
 
-  /** Every container the runtime knows below our state folder. */
+  /** Every container the runtimes know below our state folders. */
   async #list(): Promise<{ id: string; bundle: string }[]> {
-    const { command, args } = this.commandLine('list', '--format', 'json');
-    const parsed = JSON.parse(await this.#options.executor.check(command, args)) as { id: string; bundle: string }[] | null;
-    return parsed ?? [];
+    const all: { id: string; bundle: string }[] = [];
+    for (const handler of this.handlers) {
+      const { command, args } = this.commandLine(handler, 'list', '--format', 'json');
+      const text = await this.#options.executor.check(command, args);
+      all.push(...((JSON.parse(text) as typeof all | null) ?? []));
+    }
+    return all;
   }
 
   /** The monitor's record of the container's end; undefined: it has not ended (or the monitor died before it). */
@@ -172,19 +244,26 @@ export class ContainerRuntime {
 
   /**
    * crun takes a machine with both cgroup versions mounted for a v2 one. It runs in a mount namespace of its own, without the
-   * v2 mount; the containers' cgroups are the same.
+   * v2 mount; the containers' cgroups are the same. Gives the command that does it.
    */
-  async #wrapForHybridCgroups(binary: string): Promise<void> {
+  async #wrapForHybridCgroups(binary: string): Promise<string> {
     const unified = '/sys/fs/cgroup/unified';
-    if (!(await readFile('/proc/self/mountinfo', 'utf8')).includes(` ${unified} `)) return;
+    if (!(await readFile('/proc/self/mountinfo', 'utf8')).includes(` ${unified} `)) return binary;
     const wrapper = join(this.#options.dataDir, 'crun-v1');
     const inside = `umount ${unified} && exec "$0" "$@"`;
     const script = `#!/bin/sh\nexec unshare --mount --propagation slave sh -c '${inside}' ${binary} "$@"\n`;
     await writeFile(wrapper, script, { mode: 0o700 });
-    this.#binary = wrapper;
+    return wrapper;
   }
 
-  #monitorArgs({ id, bundle, logFile, spec, stdin, stdinOnce }: CreateOptions): string[] {
+  /** Where the container's state is; undefined: no runtime has made it. */
+  async #homeOf(id: string): Promise<Home | undefined> {
+    for (const home of this.#homes.values()) if (await isThere(join(home.root, id))) return home;
+    return undefined;
+  }
+
+  #monitorArgs({ id, handler, bundle, logFile, spec, stdin, stdinOnce }: CreateOptions, command: string): string[] {
+    const { root } = this.#home(handler);
     return [
       '--api-version',
       '1',
@@ -195,11 +274,11 @@ export class ContainerRuntime {
       '-n',
       id,
       '-r',
-      this.#binary!,
+      command,
       '--runtime-arg',
       '--root',
       '--runtime-arg',
-      this.#root,
+      root,
       '-b',
       bundle,
       '-p',
@@ -218,6 +297,25 @@ export class ContainerRuntime {
       ...(stdin && !stdinOnce ? ['--leave-stdin-open'] : []),
       ...(spec.process.terminal ? ['-t'] : []),
     ];
+  }
+}
+
+/** Shows a container's root where those may walk to it who have other user ids than the machine. */
+function ownUsersCommand({ root }: Home): string {
+  return `${root}-own-users`;
+}
+
+function lineOf({ binary, root }: Home, args: string[]): { command: string; args: string[] } {
+  return { command: binary, args: ['--root', root, ...args] };
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
   }
 }
 

@@ -33,7 +33,7 @@ export async function prepareExec(
   const description = `${base}.json`;
   const pidFile = `${base}.pid`;
   await writeFile(description, JSON.stringify(process_), { mode: 0o600 });
-  const line = runtime.commandLine('exec', '--process', description, '--pid-file', pidFile, target.id);
+  const line = await runtime.commandFor(target.id, 'exec', '--process', description, '--pid-file', pidFile, target.id);
   let cleaned: Promise<void> | undefined;
   return {
     ...line,

@@ -1,5 +1,20 @@
+import { AgentError } from '../errors.ts';
+
 /** `$(NAME)` in command, args and env values: replaced when NAME is known, left as it stands when not; `$$(NAME)` escapes. Pure. */
 export function expandVariables(text: string, known: ReadonlyMap<string, string>): string {
+  return expandWith(text, (name) => known.get(name) ?? `$(${name})`);
+}
+
+/** The same where a name that is not known is an error: AgentError 'ContainerConfig'. */
+export function expandKnownVariables(text: string, known: ReadonlyMap<string, string>): string {
+  return expandWith(text, (name) => {
+    const value = known.get(name);
+    if (value === undefined) throw new AgentError('ContainerConfig', `missing value for "${name}"`);
+    return value;
+  });
+}
+
+function expandWith(text: string, lookUp: (name: string) => string): string {
   let out = '';
   let at = 0;
   while (at < text.length) {
@@ -18,7 +33,7 @@ export function expandVariables(text: string, known: ReadonlyMap<string, string>
         continue;
       }
       const name = text.slice(dollar + 2, end);
-      out += known.get(name) ?? `$(${name})`;
+      out += lookUp(name);
       at = end + 1;
     } else {
       out += `$${next}`;

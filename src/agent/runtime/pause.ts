@@ -4,28 +4,33 @@
  * ourselves: a static executable with nothing else in its root, so that a container that may look at every process of the pod
  * finds nothing of the machine behind `/proc/1/root`.
  */
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import { AgentError } from '../errors.ts';
-import type { Executor } from '../types.ts';
+import type { Executor, RuntimeName } from '../types.ts';
 import type { ContainerRuntime } from './container-runtime.ts';
 import { type ProcessIdentity, processStart, signalProcess } from './process-identity.ts';
+import { idMappings } from './spec.ts';
 
 export interface PauseOptions {
   runtime: ContainerRuntime;
+  /** Left out: the configured runtime. */
+  handler?: RuntimeName | undefined;
   executor: Executor;
   podUid: string;
   id: string;
   /** Folder of its own, made here. */
   bundle: string;
-  /** The program's root, made here; empty but for the program. */
+  /** The program's root, made here; empty but for the program and what it mounts. */
   rootfs: string;
   cgroupsPath: string;
   /** A file to which the new namespace is bound. */
   namespaceFile: string;
   /** Files of the namespaces that the pod has already. */
-  namespaces: { net?: string; ipc?: string; uts?: string };
+  namespaces: { net?: string; ipc?: string; uts?: string; user?: string };
+  /** The machine's id that is 0 in the user namespace; only with one. */
+  firstUserId?: number;
 }
 
 /** Neither root nor anyone in an image. */
@@ -82,19 +87,26 @@ function elfHeader(fileBytes: number): Buffer {
 
 /** Starts it and binds its namespace to the file. AgentError 'Sandbox'; then nothing is left running. */
 export async function startPause(options: PauseOptions): Promise<ProcessIdentity> {
-  const { runtime, executor, podUid, id, bundle, rootfs, namespaceFile } = options;
+  const { runtime, handler, executor, podUid, id, bundle, rootfs, namespaceFile } = options;
   await mkdir(rootfs, { recursive: true, mode: 0o755 });
+  // crun wants these to be there.
+  for (const name of ['dev', 'proc']) await mkdir(join(rootfs, name), { recursive: true });
+  // The runtime makes files in it as the root of the namespace.
+  if (options.firstUserId !== undefined) {
+    for (const name of ['.', 'dev']) await chown(join(rootfs, name), options.firstUserId, options.firstUserId);
+  }
   await mkdir(bundle, { recursive: true, mode: 0o700 });
   const program = join(rootfs, 'pause');
   await writeFile(program, pauseProgram());
   await chmod(program, 0o555);
-  await writeFile(join(bundle, 'config.json'), JSON.stringify(describePause(options)), { mode: 0o600 });
   const pidFile = join(bundle, 'pidfile');
   const errors = join(bundle, 'stderr');
   // What stays must not hold the executor's pipes.
   const quiet = 'exec "$@" < /dev/null > /dev/null 2> "$0"';
-  const { command, args } = runtime.commandLine('run', '--detach', '--bundle', bundle, '--pid-file', pidFile, id);
-  const ended = await executor.run('sh', ['-c', quiet, errors, command, ...args]);
+  const { args } = runtime.commandLine(handler, 'run', '--detach', '--bundle', bundle, '--pid-file', pidFile, id);
+  const { command, env, rootPath } = await runtime.forRoot(handler, rootfs, options.firstUserId !== undefined);
+  await writeFile(join(bundle, 'config.json'), JSON.stringify(describePause(options, rootPath)), { mode: 0o600 });
+  const ended = await executor.run('sh', ['-c', quiet, errors, command, ...args], { env });
   try {
     if (ended.exitCode !== 0) throw new Error((await readFile(errors, 'utf8')).trim());
     const pid = Number(await readFile(pidFile, 'utf8'));
@@ -120,8 +132,8 @@ export async function stopPause(
   await rm(rootfs, { recursive: true, force: true });
 }
 
-function describePause({ cgroupsPath, namespaces, rootfs }: PauseOptions): object {
-  const joined = { network: namespaces.net, ipc: namespaces.ipc, uts: namespaces.uts };
+function describePause({ cgroupsPath, namespaces, firstUserId }: PauseOptions, rootPath: string): object {
+  const joined = { network: namespaces.net, ipc: namespaces.ipc, uts: namespaces.uts, user: namespaces.user };
   return {
     ociVersion: '1.0.2',
     process: {
@@ -133,14 +145,19 @@ function describePause({ cgroupsPath, namespaces, rootfs }: PauseOptions): objec
       capabilities: { bounding: [], effective: [], permitted: [], inheritable: [] },
       noNewPrivileges: true,
     },
-    root: { path: rootfs, readonly: true },
-    mounts: [{ destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] }],
+    root: { path: rootPath, readonly: true },
+    mounts: [
+      { destination: '/proc', type: 'proc', source: 'proc', options: ['nosuid', 'noexec', 'nodev'] },
+      // crun makes its device files there, or fails.
+      { destination: '/dev', type: 'tmpfs', source: 'tmpfs', options: ['nosuid', 'noexec', 'mode=755', 'size=64k'] },
+    ],
     linux: {
       namespaces: [
         { type: 'mount' },
         { type: 'pid' },
         ...Object.entries(joined).flatMap(([type, path]) => (path ? [{ type, path }] : [])),
       ],
+      ...(firstUserId === undefined ? {} : idMappings(firstUserId)),
       cgroupsPath,
       resources: { devices: [{ allow: false, access: 'rwm' }], cpu: { shares: 2 } },
       maskedPaths: ['/proc/kcore', '/proc/keys'],

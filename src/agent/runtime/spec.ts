@@ -3,6 +3,7 @@
  * comes in. The defaults for mounts, masked paths and capabilities are those container engines agree on.
  */
 import type { Container, Pod } from '../../machinery/types.ts';
+import { idsPerNamespace } from '../host/user-namespaces.ts';
 import type { CgroupLimits } from '../types.ts';
 import { containerCapabilities } from './capabilities.ts';
 import type { OciSeccomp } from './seccomp.ts';
@@ -58,7 +59,9 @@ export interface SpecInput {
   cwd: string;
   user: ProcessUser;
   /** Files that hold the pod's namespaces; a missing one: the host's. */
-  namespaces: { net?: string; ipc?: string; uts?: string; pid?: string };
+  namespaces: { net?: string; ipc?: string; uts?: string; pid?: string; user?: string };
+  /** The machine's id that is 0 in the user namespace; only with one. */
+  firstUserId?: number;
   /** Of the pod: /dev/shm, /etc/hosts and such, then the container's volumes. In order; a later one covers an earlier. */
   mounts: OciMount[];
   limits: CgroupLimits;
@@ -116,11 +119,13 @@ export function buildSpec(input: SpecInput): OciSpec {
     mounts: [...systemMounts(privileged), ...input.mounts],
     linux: {
       namespaces: namespaces(input),
+      ...(input.firstUserId === undefined ? {} : idMappings(input.firstUserId)),
       cgroupsPath: input.cgroupsPath,
       resources: resources(input.limits, privileged),
       ...(privileged ? { devices: input.hostDevices } : {}),
       sysctl: sysctls(pod),
-      rootfsPropagation: 'rslave',
+      // Mounts that a container makes for the machine must have a way out.
+      rootfsPropagation: input.mounts.some(({ options }) => options.includes('rshared')) ? 'rshared' : 'rslave',
       ...(unmasked ? {} : { maskedPaths, readonlyPaths }),
       ...(input.seccomp ? { seccomp: input.seccomp } : {}),
     },
@@ -131,6 +136,12 @@ export function buildSpec(input: SpecInput): OciSpec {
       'io.kubernetes.container.name': container.name,
     },
   };
+}
+
+/** The runtime joins a namespace that has these already; it must know them to make what belongs to the container's root. */
+export function idMappings(firstUserId: number): Record<'uidMappings' | 'gidMappings', object[]> {
+  const mappings = [{ containerID: 0, hostID: firstUserId, size: idsPerNamespace }];
+  return { uidMappings: mappings, gidMappings: mappings };
 }
 
 /** Of the kernel's security modules; a pod that names them is refused where the kernel has none. */
@@ -174,6 +185,7 @@ function namespaces({ namespaces: held, pod }: SpecInput): { type: string; path?
   if (held.net) list.push({ type: 'network', path: held.net });
   if (held.ipc) list.push({ type: 'ipc', path: held.ipc });
   if (held.uts) list.push({ type: 'uts', path: held.uts });
+  if (held.user) list.push({ type: 'user', path: held.user });
   return list;
 }
 
@@ -209,10 +221,17 @@ function sysctls(pod: Pod): Record<string, string> {
 export function bindMount(
   source: string,
   destination: string,
-  options: { readOnly: boolean; propagation?: 'None' | 'HostToContainer' | 'Bidirectional' },
+  options: {
+    readOnly: boolean;
+    propagation?: 'None' | 'HostToContainer' | 'Bidirectional';
+    /** Also what is mounted below it. */
+    recursiveReadOnly?: boolean;
+    noExec?: boolean;
+  },
 ): OciMount {
   const propagation = { None: 'rprivate', HostToContainer: 'rslave', Bidirectional: 'rshared' }[options.propagation ?? 'None'];
-  return { destination, type: 'bind', source, options: ['rbind', propagation, options.readOnly ? 'ro' : 'rw'] };
+  const access = options.readOnly ? (options.recursiveReadOnly ? ['ro', 'rro'] : ['ro']) : ['rw'];
+  return { destination, type: 'bind', source, options: ['rbind', propagation, ...access, ...(options.noExec ? ['noexec'] : [])] };
 }
 
 /** The process of an exec in a running container: as the container's own, with another command. */

@@ -18,6 +18,8 @@ export interface UserRequest {
   runAsGroup?: number;
   runAsNonRoot?: boolean;
   supplementalGroups: readonly number[];
+  /** The groups that the image gives the user do not count. */
+  strictGroups: boolean;
   fsGroup?: number;
   passwd: string;
   group: string;
@@ -37,7 +39,7 @@ export function resolveUser(request: UserRequest): ProcessUser {
   const uid = entry?.uid ?? Number(named);
   const gid = runAsGroup ?? (runAsUser === undefined && groupPart ? groupId(request.group, groupPart) : (entry?.gid ?? 0));
   const extra = new Set([...request.supplementalGroups, ...(request.fsGroup === undefined ? [] : [request.fsGroup])]);
-  if (entry) for (const id of groupsWith(request.group, entry.name)) extra.add(id);
+  if (entry && !request.strictGroups) for (const id of groupsWith(request.group, entry.name)) extra.add(id);
   // With the primary group among them, a process that drops groups cannot reach files that deny its own group (CVE-2022-36109).
   extra.add(gid);
   return { uid, gid, additionalGids: [...extra].sort((a, b) => a - b) };

@@ -1,5 +1,5 @@
 /**
- * The agent's HTTP server on a Unix socket: logs, exec, attach, port-forward, images, a summary. It trusts whoever can open the
+ * The agent's HTTP server on a Unix socket: logs, exec, attach, port-forward, images, usage, a summary. It trusts whoever can open the
  * socket (mode 0600): the API has checked the user before.
  */
 
@@ -14,12 +14,14 @@ import { badRequest, failure, internalError, StatusError } from '../../machinery
 import { streamUpgrade } from '../../machinery/stream-frames.ts';
 import type { PodManager } from '../pods/pod-manager.ts';
 import type { ContainerRuntime } from '../runtime/container-runtime.ts';
+import type { UsageStats } from '../stats/usage-stats.ts';
 import type { ImageStore } from '../types.ts';
 import { serveAttach } from './attach.ts';
 import { serveExec } from './exec.ts';
 import { FrameSocket } from './frame-socket.ts';
 import { serveImages } from './images.ts';
 import { serveLogs } from './logs.ts';
+import { answerNodePath } from './node-paths.ts';
 import { servePortForward } from './port-forward.ts';
 import { type ContainerAddress, findPod, findRunning } from './targets.ts';
 
@@ -29,6 +31,7 @@ export interface StreamsServerOptions {
   manager: PodManager;
   runtime: ContainerRuntime;
   images: ImageStore;
+  stats: UsageStats;
   /** The body of GET /summary. */
   summary: () => Promise<unknown>;
   /** Called when images came or went. */
@@ -102,7 +105,11 @@ export class StreamsServer {
       if (answer !== undefined) sendJson(response, 200, answer);
     } else if (route === 'GET logs') {
       await serveLogs(manager, containerAddress(names), url.searchParams, response, clock, signal);
-    } else throw failure(404, 'NotFound', `the agent has no ${request.method} ${url.pathname}`);
+    } else {
+      const answer = request.method === 'GET' ? await answerNodePath(this.#options, url.pathname, url.searchParams) : undefined;
+      if (!answer) throw failure(404, 'NotFound', `the agent has no ${request.method} ${url.pathname}`);
+      send(response, 200, answer.contentType, answer.text);
+    }
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -181,6 +188,9 @@ function statusOf(error: unknown): StatusError {
 }
 
 function sendJson(response: ServerResponse, code: number, body: unknown): void {
-  const text = JSON.stringify(body);
-  response.writeHead(code, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }).end(text);
+  send(response, code, 'application/json', JSON.stringify(body));
+}
+
+function send(response: ServerResponse, code: number, contentType: string, text: string): void {
+  response.writeHead(code, { 'content-type': contentType, 'content-length': Buffer.byteLength(text) }).end(text);
 }

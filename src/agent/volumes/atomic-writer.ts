@@ -31,17 +31,20 @@ const dataLink = '..data';
 export async function writeVolume({ dir, files, group, nowMs }: WriteVolumeOptions): Promise<boolean> {
   const current = await currentFolder(dir);
   if (current && (await holds(join(dir, current), files))) return false;
-  const folder = `..${new Date(nowMs).toISOString().replace(/[-:T]/g, '_').replace('Z', '')}.${process.hrtime.bigint()}`;
+  const second = new Date(nowMs).toISOString().slice(0, 19).replace(/[-:T]/g, '_');
+  const folder = `..${second}.${process.hrtime.bigint()}`;
   const target = join(dir, folder);
   await mkdir(target, { mode: 0o755 });
   await chmod(target, 0o755);
+  for (const folder of [dir, target]) await giveFolder(folder, group);
   for (const [path, { data, mode }] of files) {
     const file = join(target, path);
     await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+    for (let folder = dirname(file); folder !== target; folder = dirname(folder)) await giveFolder(folder, group);
     await writeFile(file, data, { mode });
     if (group !== undefined) await chown(file, -1, group);
-    // The umask has no say, and the group must be able to read what the owner can.
-    await chmod(file, group === undefined ? mode : mode | ((mode & 0o400) >> 3));
+    // The umask has no say, and the group must be able to read.
+    await chmod(file, group === undefined ? mode : mode | 0o440);
   }
   await rm(join(dir, '..data_new'), { force: true });
   await symlink(folder, join(dir, '..data_new'));
@@ -49,6 +52,13 @@ export async function writeVolume({ dir, files, group, nowMs }: WriteVolumeOptio
   await linkNames(dir, files);
   if (current) await rm(join(dir, current), { recursive: true, force: true });
   return true;
+}
+
+/** What is made in it later belongs to the group too. */
+async function giveFolder(folder: string, group: number | undefined): Promise<void> {
+  if (group === undefined) return;
+  await chown(folder, -1, group);
+  await chmod(folder, 0o2755);
 }
 
 async function currentFolder(dir: string): Promise<string | undefined> {

@@ -17,10 +17,32 @@ export function mountPointsBelow(mountinfo: string, dir: string): string[] {
   for (const line of mountinfo.split('\n')) {
     const escaped = line.split(' ')[4];
     if (!escaped) continue;
-    const point = escaped.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+    const point = unescaped(escaped);
     if (point === dir || point.startsWith(`${dir}/`)) found.push(point);
   }
   return found.reverse().sort((a, b) => b.split('/').length - a.split('/').length);
+}
+
+function unescaped(point: string): string {
+  return point.replace(/\\([0-7]{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8)));
+}
+
+const lockedFlags = ['ro', 'nosuid', 'nodev', 'noexec'];
+
+/**
+ * Of the mount that holds a path: what a user namespace may not take away when it binds it elsewhere and changes its access.
+ * From the text of /proc/PID/mountinfo; a later mount covers an earlier one. Pure.
+ */
+export function lockedFlagsAt(mountinfo: string, path: string): string[] {
+  let best = { point: '', flags: [] as string[] };
+  for (const line of mountinfo.split('\n')) {
+    const [, , , , escaped, options] = line.split(' ');
+    if (!escaped || !options) continue;
+    const point = unescaped(escaped);
+    const holds = path === point || path.startsWith(point === '/' ? '/' : `${point}/`);
+    if (holds && point.length >= best.point.length) best = { point, flags: options.split(',') };
+  }
+  return lockedFlags.filter((flag) => best.flags.includes(flag));
 }
 
 /** AgentError 'StillMounted' when something below `dir` resists. */

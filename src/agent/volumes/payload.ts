@@ -25,14 +25,13 @@ const defaultFileMode = 0o644;
 /** Undefined for volumes that are not made of files written by the agent. */
 export function volumeFiles(volume: Volume, pod: Pod, sources: VolumeSources, values: FieldValues): VolumeFiles | undefined {
   const { configMap, secret, downwardAPI, projected } = volume;
-  const namespace = pod.metadata.namespace ?? '';
   if (configMap) {
     const mode = configMap.defaultMode ?? defaultFileMode;
-    return configMapFiles({ ...configMap, name: configMap.name ?? '' }, namespace, mode, sources);
+    return configMapFiles({ ...configMap, name: configMap.name ?? '' }, mode, sources);
   }
   if (secret) {
     const mode = secret.defaultMode ?? defaultFileMode;
-    return secretFiles({ ...secret, name: secret.secretName ?? '' }, namespace, mode, sources);
+    return secretFiles({ ...secret, name: secret.secretName ?? '' }, mode, sources);
   }
   if (downwardAPI) return downwardFiles(downwardAPI.items ?? [], pod, downwardAPI.defaultMode ?? defaultFileMode, values);
   if (!projected) return undefined;
@@ -40,11 +39,11 @@ export function volumeFiles(volume: Volume, pod: Pod, sources: VolumeSources, va
   const files: VolumeFiles = new Map();
   for (const source of projected.sources ?? []) {
     let part: VolumeFiles;
-    if (source.configMap)
-      part = configMapFiles({ ...source.configMap, name: source.configMap.name ?? '' }, namespace, mode, sources);
-    else if (source.secret) part = secretFiles({ ...source.secret, name: source.secret.name ?? '' }, namespace, mode, sources);
+    if (source.configMap) part = configMapFiles({ ...source.configMap, name: source.configMap.name ?? '' }, mode, sources);
+    else if (source.secret) part = secretFiles({ ...source.secret, name: source.secret.name ?? '' }, mode, sources);
     else if (source.downwardAPI) part = downwardFiles(source.downwardAPI.items ?? [], pod, mode, values);
     else if (source.serviceAccountToken) part = tokenFiles(volume.name, source.serviceAccountToken.path, pod, mode, sources);
+    else if (source.clusterTrustBundle) part = trustBundleFiles(source.clusterTrustBundle, mode);
     else
       throw new AgentError(
         'Volume',
@@ -61,29 +60,23 @@ interface ObjectSource {
   optional?: boolean;
 }
 
-function configMapFiles(source: ObjectSource, namespace: string, mode: number, sources: VolumeSources): VolumeFiles {
+function configMapFiles(source: ObjectSource, mode: number, sources: VolumeSources): VolumeFiles {
   const object = sources.configMap(source.name);
   if (!object && !source.optional) throw new AgentError('Volume', `configmap "${source.name}" not found`);
   const data = new Map<string, Buffer>();
   for (const [key, text] of Object.entries(object?.data ?? {})) data.set(key, Buffer.from(text, 'utf8'));
   for (const [key, base64] of Object.entries(object?.binaryData ?? {})) data.set(key, Buffer.from(base64, 'base64'));
-  return select(data, source, mode, `configmap references non-existent config key`, namespace);
+  return select(data, source, mode, 'configmap references non-existent config key');
 }
 
-function secretFiles(source: ObjectSource, namespace: string, mode: number, sources: VolumeSources): VolumeFiles {
+function secretFiles(source: ObjectSource, mode: number, sources: VolumeSources): VolumeFiles {
   const object = sources.secret(source.name);
   if (!object && !source.optional) throw new AgentError('Volume', `secret "${source.name}" not found`);
   const data = new Map(Object.entries(object?.data ?? {}).map(([key, base64]) => [key, Buffer.from(base64, 'base64')]));
-  return select(data, source, mode, `references non-existent secret key`, namespace);
+  return select(data, source, mode, 'references non-existent secret key');
 }
 
-function select(
-  data: Map<string, Buffer>,
-  source: ObjectSource,
-  mode: number,
-  complaint: string,
-  namespace: string,
-): VolumeFiles {
+function select(data: Map<string, Buffer>, source: ObjectSource, mode: number, complaint: string): VolumeFiles {
   const files: VolumeFiles = new Map();
   if (!source.items?.length) {
     for (const [key, bytes] of data) files.set(key, { data: bytes, mode });
@@ -92,7 +85,7 @@ function select(
   for (const item of source.items) {
     const bytes = data.get(item.key);
     if (bytes) files.set(safePath(item.path), { data: bytes, mode: item.mode ?? mode });
-    else if (!source.optional) throw new AgentError('Volume', `${complaint}: ${item.key} (${namespace}/${source.name})`);
+    else if (!source.optional) throw new AgentError('Volume', `${complaint}: ${item.key}`);
   }
   return files;
 }
@@ -105,6 +98,18 @@ function tokenFiles(volume: string, path: string, pod: Pod, mode: number, source
   if (token === undefined) throw new AgentError('Volume', 'failed to fetch token: there is none yet');
   const ofGroup = pod.spec?.securityContext?.fsGroup !== undefined;
   return new Map([[safePath(path), { data: Buffer.from(token), mode: ofGroup ? ownTokenMode : mode }]]);
+}
+
+type TrustBundle = NonNullable<NonNullable<NonNullable<Volume['projected']>['sources']>[number]['clusterTrustBundle']>;
+
+/** The cluster keeps no ClusterTrustBundles (Kubernetes 1.33 serves them only when asked to): what is optional is empty. */
+function trustBundleFiles({ name, signerName, optional, path }: TrustBundle, mode: number): VolumeFiles {
+  if (optional) return new Map([[safePath(path), { data: Buffer.alloc(0), mode }]]);
+  const wanted = name == null ? `of signer "${signerName}"` : `"${name}"`;
+  throw new AgentError(
+    'Volume',
+    `clustertrustbundle ${wanted} not found: this cluster does not serve ClusterTrustBundle objects`,
+  );
 }
 
 type DownwardItem = NonNullable<NonNullable<Volume['downwardAPI']>['items']>[number];

@@ -9,8 +9,10 @@ import { errorCode } from '../../lib/errors.ts';
 import { quantityValue } from '../../machinery/quantity.ts';
 import type { Container, Pod, Volume } from '../../machinery/types.ts';
 import { AgentError } from '../errors.ts';
+import { type IdMapping, mountMapped } from '../host/user-namespaces.ts';
+import { podCgroupLimits } from '../pods/needs.ts';
 import type { PodPaths } from '../pods/record.ts';
-import { expandVariables } from '../runtime/expand.ts';
+import { expandKnownVariables } from '../runtime/expand.ts';
 import type { FieldValues } from '../runtime/pod-fields.ts';
 import { bindMount, type OciMount } from '../runtime/spec.ts';
 import type { Executor } from '../types.ts';
@@ -25,6 +27,10 @@ export interface PodVolumesOptions {
   clock: Clock;
   sources: VolumeSources;
   values: () => FieldValues;
+  /** Of a pod with user ids of its own. */
+  mapping: () => IdMapping | undefined;
+  /** Where an image volume is mounted; undefined: not yet. */
+  imageRoot: (volume: string) => Promise<string | undefined>;
 }
 
 export class PodVolumes {
@@ -36,10 +42,11 @@ export class PodVolumes {
 
   /** AgentError 'Volume': `<why>` for the first volume that cannot be set up. */
   async setUp(pod: Pod): Promise<void> {
-    const mounted = new Set(await mountsBelow(this.#options.paths.volumes));
+    const mounted = new Set(await mountsBelow(this.#options.paths.dir));
     for (const volume of pod.spec?.volumes ?? []) {
       try {
         await this.#setUp(volume, pod, mounted);
+        await this.#map(volume, mounted);
       } catch (error) {
         if (error instanceof AgentError && error.code !== 'Volume' && error.code !== 'ContainerConfig') throw error;
         const why = error instanceof Error ? error.message : String(error);
@@ -77,17 +84,20 @@ export class PodVolumes {
     for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
       const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
       if (!volume) throw new AgentError('ContainerConfig', `volume "${mount.name}" of container "${container.name}" not found`);
-      let source = volume.hostPath ? volume.hostPath.path : this.#dir(volume);
-      const subPath = mount.subPathExpr ? expandVariables(mount.subPathExpr, env) : mount.subPath;
+      let source = await this.#source(volume);
+      const subPath = mount.subPathExpr ? expandKnownVariables(mount.subPathExpr, env) : mount.subPath;
       if (subPath) {
         const target = join(subPaths, String(index));
-        await bindSubPath(source, subPath, target, this.#options.executor);
+        const origin = volume.image ? undefined : this.#origin(volume);
+        await bindSubPath({ volume: source, subPath, target, executor: this.#options.executor, origin });
         source = target;
       }
       mounts.push(
         bindMount(source, mount.mountPath, {
-          readOnly: mount.readOnly === true || fromObjects(volume),
+          readOnly: mount.readOnly === true || fromObjects(volume) || volume.image !== undefined,
           propagation: mount.mountPropagation as 'None' | undefined,
+          recursiveReadOnly: mount.recursiveReadOnly === 'Enabled' || mount.recursiveReadOnly === 'IfPossible',
+          noExec: volume.image !== undefined,
         }),
       );
     }
@@ -100,6 +110,39 @@ export class PodVolumes {
     return this.folderOf(name);
   }
 
+  /** What containers bind. */
+  async #source(volume: Volume): Promise<string> {
+    const { name, image } = volume;
+    if (image) {
+      const root = await this.#options.imageRoot(name);
+      if (root === undefined) throw new AgentError('ContainerConfig', `the image of volume "${name}" is not mounted`);
+      return root;
+    }
+    if (this.#options.mapping()) return this.#mapped(volume);
+    return this.#origin(volume);
+  }
+
+  /** Where the files are, with the machine's owners. */
+  #origin(volume: Volume): string {
+    return volume.hostPath ? volume.hostPath.path : this.#dir(volume);
+  }
+
+  #mapped({ name }: Volume): string {
+    return join(this.#options.paths.mapped, name);
+  }
+
+  /** For a pod with user ids of its own: its volumes again, where a file of its user N belongs to that user. */
+  async #map(volume: Volume, mounted: ReadonlySet<string>): Promise<void> {
+    const mapping = this.#options.mapping();
+    const target = this.#mapped(volume);
+    if (!mapping || volume.image || mounted.has(target)) return;
+    const source = this.#origin(volume);
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
+    if ((await stat(source)).isDirectory()) await mkdir(target, { recursive: true });
+    else await writeFile(target, '');
+    await mountMapped(this.#options.executor, mapping, [{ source, target }], { recursive: volume.hostPath !== undefined });
+  }
+
   /** Where a volume of this pod lies. */
   folderOf(name: string): string {
     return join(this.#options.paths.volumes, name);
@@ -108,6 +151,7 @@ export class PodVolumes {
   async #setUp(volume: Volume, pod: Pod, mounted: ReadonlySet<string>): Promise<void> {
     const dir = this.#dir(volume);
     if (volume.emptyDir) return this.#emptyDir(volume, pod, mounted.has(dir));
+    if (volume.image) return;
     if (volume.hostPath) return checkHostPath(volume.hostPath.path, volume.hostPath.type ?? '');
     const files = volumeFiles(volume, pod, this.#options.sources, this.#options.values());
     if (!files) {
@@ -117,7 +161,7 @@ export class PodVolumes {
     await mkdir(dir, { recursive: true, mode: 0o755 });
     // All but configMaps may hold secrets, which must not reach the disk.
     if (!volume.configMap && !mounted.has(dir)) await this.#mountTmpfs(dir, ['mode=0755']);
-    await chmod(dir, 0o755);
+    await chmod(dir, pod.spec?.securityContext?.fsGroup === undefined ? 0o755 : 0o2755);
     await this.#write(volume, pod, files);
   }
 
@@ -132,7 +176,10 @@ export class PodVolumes {
     const fresh = await mkdir(dir, { recursive: true }).then((made) => made !== undefined);
     const { medium, sizeLimit } = volume.emptyDir!;
     if (medium === 'Memory') {
-      const limit = sizeLimit === undefined ? [] : [`size=${quantityValue(sizeLimit)}`];
+      // What lies in memory counts for the pod's memory: a larger file system would promise what is not there.
+      const ofPod = podCgroupLimits(pod.spec!, 0).memoryLimitBytes;
+      const bytes = [sizeLimit === undefined ? 0 : quantityValue(sizeLimit), ofPod ?? 0].filter((limit) => limit > 0);
+      const limit = bytes.length ? [`size=${Math.min(...bytes)}`] : [];
       if (!isMounted) await this.#mountTmpfs(dir, ['mode=0777', ...limit]);
       else if (!fresh) return;
     } else if (medium) {
@@ -170,8 +217,11 @@ async function checkHostPath(path: string, type: string): Promise<void> {
       return;
     case 'FileOrCreate':
       if (!found) {
-        await mkdir(dirname(path), { recursive: true });
-        await writeFile(path, '', { mode: 0o644, flag: 'a' });
+        // Its folder must be there already.
+        await writeFile(path, '', { mode: 0o644, flag: 'a' }).catch((error: unknown) => {
+          if (errorCode(error) !== 'ENOENT') throw error;
+          throw new AgentError('Volume', `open ${path}: no such file or directory`);
+        });
       } else if (!found.isFile()) throw wrong('file');
       return;
     case 'Directory':

@@ -13,12 +13,26 @@ import type { Executor } from '../types.ts';
 /** open(2)'s O_PATH: a place in the file tree, without opening what is there. */
 const O_PATH = 0o10000000;
 
-/** Binds `subPath` of `volume` on `target` (made here). A missing last folder is made in the volume, as Kubernetes does. */
-export async function bindSubPath(volume: string, subPath: string, target: string, executor: Executor): Promise<void> {
-  const clean = normalize(`/${subPath}`).slice(1);
+export interface SubPathBind {
+  /** Folder of the whole volume. */
+  volume: string;
+  subPath: string;
+  /** Made here. */
+  target: string;
+  executor: Executor;
+  /** The same folder where we may make what is missing; left out: nothing is made. */
+  origin: string | undefined;
+}
+
+/** Binds a part of a volume. Missing folders are made in it, with the rights of the volume's own. AgentError 'ContainerConfig'. */
+export async function bindSubPath({ volume, subPath, target, executor, origin }: SubPathBind): Promise<void> {
+  if (subPath.startsWith('/')) {
+    throw new AgentError('ContainerConfig', `error SubPath \`${subPath}\` must not be an absolute path`);
+  }
   if (subPath.split('/').includes('..')) throw new AgentError('ContainerConfig', `subPath "${subPath}" must not contain ".."`);
+  const clean = normalize(`/${subPath}`).slice(1);
   const root = await realpath(volume);
-  const inside = await resolved(root, clean);
+  const inside = await resolved(root, clean, origin);
   const handle = await openWithoutLinks(root, inside);
   try {
     const source = `/proc/${process.pid}/fd/${handle.fd}`;
@@ -34,8 +48,8 @@ export async function bindSubPath(volume: string, subPath: string, target: strin
   }
 }
 
-/** The real path below `root`, relative. Makes missing folders on the way. */
-async function resolved(root: string, path: string): Promise<string> {
+/** The real path below `root`, relative. Makes missing folders on the way, in `origin`. */
+async function resolved(root: string, path: string, origin: string | undefined): Promise<string> {
   let real = root;
   for (const part of path.split('/').filter(Boolean)) {
     const next = join(real, part);
@@ -43,8 +57,9 @@ async function resolved(root: string, path: string): Promise<string> {
       real = await realpath(next);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') throw error;
+      if (origin === undefined) throw new AgentError('ContainerConfig', `failed to find subPath "${path}" in its volume`);
       // `real` was checked to be inside; mkdir does not follow a link in its last part.
-      await mkdir(next, { mode: 0o750 });
+      await makeLike(origin, join(origin, relative(root, next)));
       real = next;
     }
     const within = relative(root, real);
@@ -52,6 +67,18 @@ async function resolved(root: string, path: string): Promise<string> {
       throw new AgentError('ContainerConfig', `subPath "${path}" leads out of its volume`);
   }
   return relative(root, real);
+}
+
+/** Whoever may write to the volume may write to the new folder. */
+async function makeLike(root: string, folder: string): Promise<void> {
+  const { mode } = await stat(root);
+  await mkdir(folder, { mode: 0o700 });
+  const handle = await open(folder, constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    await handle.chmod(mode & 0o7777);
+  } finally {
+    await handle.close();
+  }
 }
 
 async function openWithoutLinks(root: string, path: string): Promise<FileHandle> {

@@ -10,6 +10,10 @@ export interface Denial {
   reason: string;
   /** Whether it is an error rather than a rule's verdict. */
   failed: boolean;
+  /** Of the rule among those of the policy; 0 for what is no rule's. */
+  index: number;
+  /** It is about what the audit log should say, and so none of the actions of a binding. */
+  ofAnnotation?: true;
 }
 
 export interface PolicyInput {
@@ -32,8 +36,8 @@ const outOfBudget = 'validation failed due to running out of cost budget, no fur
 /** With failurePolicy Ignore, what fails counts as nothing. */
 export function evaluatePolicy({ spec, expressions, values, namespace, params }: PolicyInput): PolicyVerdict {
   const verdict: PolicyVerdict = { denials: [], auditAnnotations: [] };
-  const fail = (message: string) => {
-    if (spec.failurePolicy !== 'Ignore') verdict.denials.push({ message, reason: 'Invalid', failed: true });
+  const fail = (message: string, of: Partial<Denial> = {}) => {
+    if (spec.failurePolicy !== 'Ignore') verdict.denials.push({ message, reason: 'Invalid', failed: true, index: 0, ...of });
   };
   const [broken] = expressions.errors;
   if (broken) {
@@ -52,12 +56,12 @@ export function evaluatePolicy({ spec, expressions, values, namespace, params }:
     try {
       if (program.evaluate(all, budget) === true) continue;
     } catch (error) {
-      fail(failureText(program, error));
+      fail(failureText(program, error), { index });
       if (isOutOfBudget(error)) return verdict;
       continue;
     }
     const said = messageOf(message, all, budget) || text?.trim() || `failed expression: ${program.source.trim()}`;
-    verdict.denials.push({ message: said, reason: reason ?? 'Invalid', failed: false });
+    verdict.denials.push({ message: said, reason: reason ?? 'Invalid', failed: false, index });
   }
   const annotationBudget = new CelBudget(celCosts.perObject);
   const annotated = { ...given, variables: new Variables(expressions.variables, given, annotationBudget) };
@@ -66,7 +70,7 @@ export function evaluatePolicy({ spec, expressions, values, namespace, params }:
       const value = program.evaluate(annotated, annotationBudget);
       if (typeof value === 'string' && value.trim() !== '') verdict.auditAnnotations.push({ key, value: value.trim() });
     } catch (error) {
-      fail(failureText(program, error));
+      fail(failureText(program, error), { ofAnnotation: true });
     }
   }
   return verdict;

@@ -16,7 +16,7 @@ export interface PolicyExpressions {
 }
 
 /** The name of the type of `variables`. */
-const variablesName = 'kubernetes.variables';
+export const variablesName = 'kubernetes.variables';
 
 export function conditionEnvironment({ params = false } = {}): CelEnvironment {
   const variables = { ...requestVariables, ...authorizerVariables, ...(params ? { params: celTypes.dyn } : {}) };

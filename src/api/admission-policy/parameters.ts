@@ -49,12 +49,23 @@ export function parametersOf(
   }
 }
 
-function kindOf(table: KindTable, { apiVersion = '', kind: name = '' }: NonNullable<PolicySpec['paramKind']>): ResolvedKind {
+function kindOf(table: KindTable, wanted: NonNullable<PolicySpec['paramKind']>): ResolvedKind {
+  const found = findByKind(table, wanted);
+  if (found) return found;
+  const { apiVersion = '', kind = '' } = wanted;
+  throw new ConfigurationProblem(`failed to find resource referenced by paramKind: '${apiVersion}, Kind=${kind}'`);
+}
+
+/** Undefined when no such kind is served. */
+export function findByKind(
+  table: KindTable,
+  { apiVersion = '', kind: name = '' }: NonNullable<PolicySpec['paramKind']>,
+): ResolvedKind | undefined {
   const [version = '', group = ''] = apiVersion.split('/').reverse();
   for (const kind of table.kinds) {
     const served =
       kind.kind === name ? kind.versions.find((one) => one.name === version && groupOf(kind, one) === group) : undefined;
     if (served) return { kind, version: served };
   }
-  throw new ConfigurationProblem(`failed to find resource referenced by paramKind: '${apiVersion}, Kind=${name}'`);
+  return undefined;
 }

@@ -1,6 +1,8 @@
 /** Values of what expressions about a write can name; their types are in declarations.ts. */
 import { CelAuthorizer, type CelAuthorizerAnswer, type CelAuthorizerQuestion, CelResourceCheck } from '../../cel/index.ts';
 import { groupOf, type KindVersion } from '../../machinery/kind.ts';
+import { type FieldRequirement, parseFieldSelector } from '../../machinery/selectors.ts';
+import { StatusError } from '../../machinery/status.ts';
 import type { KubeObject } from '../../machinery/types.ts';
 import type { AdmissionRequest } from '../admission/types.ts';
 import type { Authorizer } from '../authorization.ts';
@@ -82,7 +84,7 @@ function answer(authorizer: Authorizer, user: User, question: CelAuthorizerQuest
   const { serviceAccount, verb } = question;
   const asked = serviceAccount ? serviceAccountUser(serviceAccount) : user;
   if ('path' in question) return authorizer.decidePath({ user: asked, verb, path: question.path });
-  const { group, resource, subresource, namespace, name } = question;
+  const { group, resource, subresource, namespace, name, fieldSelector } = question;
   return authorizer.decide({
     user: asked,
     verb,
@@ -91,7 +93,18 @@ function answer(authorizer: Authorizer, user: User, question: CelAuthorizerQuest
     subresource: subresource || undefined,
     namespace: namespace || undefined,
     name: name || undefined,
+    fieldSelector: requirementsOf(fieldSelector),
   });
+}
+
+/** One that says nothing narrows nothing. */
+function requirementsOf(text: string): FieldRequirement[] {
+  try {
+    return parseFieldSelector(text);
+  } catch (error) {
+    if (error instanceof StatusError) return [];
+    throw error;
+  }
 }
 
 function serviceAccountUser({ namespace, name }: { namespace: string; name: string }): User {

@@ -5,10 +5,14 @@ import type { NamedTarget, RegistryContext } from '../registry-types.ts';
 import type { AdmissionPlugin, AdmissionRequest } from './types.ts';
 
 export class AdmissionChain {
-  readonly #plugins: readonly AdmissionPlugin[];
+  readonly #mutating: readonly (AdmissionPlugin & Required<Pick<AdmissionPlugin, 'mutate'>>)[];
+  readonly #validating: readonly (AdmissionPlugin & Required<Pick<AdmissionPlugin, 'validate'>>)[];
+  readonly #choosy: readonly (AdmissionPlugin & Required<Pick<AdmissionPlugin, 'needsRecent'>>)[];
 
   constructor(plugins: readonly AdmissionPlugin[]) {
-    this.#plugins = plugins;
+    this.#mutating = plugins.filter((plugin) => plugin.mutate !== undefined) as never;
+    this.#validating = plugins.filter((plugin) => plugin.validate !== undefined) as never;
+    this.#choosy = plugins.filter((plugin) => plugin.needsRecent !== undefined) as never;
   }
 
   /**
@@ -25,8 +29,8 @@ export class AdmissionChain {
 
   async #change(request: AdmissionRequest, context: RegistryContext): Promise<boolean> {
     let asked = false;
-    for (const plugin of this.#plugins) {
-      if (!plugin.mutate || !plugin.handles(request)) continue;
+    for (const plugin of this.#mutating) {
+      if (!plugin.handles(request)) continue;
       await plugin.mutate(request, context);
       asked = true;
     }
@@ -35,20 +39,20 @@ export class AdmissionChain {
 
   /** Whether a write to this target has to begin on state that is known to be recent. */
   needsRecent(target: NamedTarget): boolean {
-    return this.#plugins.some((plugin) => plugin.needsRecent?.(target) ?? false);
+    return this.#choosy.some((plugin) => plugin.needsRecent(target));
   }
 
   /** Asks all plugins about a write that has no object to change: a deletion, or a subresource that is an order. */
   async admit(request: AdmissionRequest, context: RegistryContext): Promise<void> {
-    for (const plugin of this.#plugins) {
-      if (plugin.mutate && plugin.handles(request)) await plugin.mutate(request, context);
+    for (const plugin of this.#mutating) {
+      if (plugin.handles(request)) await plugin.mutate(request, context);
     }
     await this.validate(request, context);
   }
 
   async validate(request: AdmissionRequest, context: RegistryContext): Promise<void> {
-    for (const plugin of this.#plugins) {
-      if (plugin.validate && plugin.handles(request)) await plugin.validate(request, context);
+    for (const plugin of this.#validating) {
+      if (plugin.handles(request)) await plugin.validate(request, context);
     }
   }
 }

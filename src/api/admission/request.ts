@@ -1,4 +1,5 @@
 /** Makes the requests that admission is asked about. */
+import { AdmissionNotes } from '../audit/notes.ts';
 import type { Plan } from '../write-loop.ts';
 import type { AdmissionRequest } from './types.ts';
 
@@ -13,6 +14,7 @@ export function admissionRequest({ options, ...facts }: Facts): AdmissionRequest
     options,
     dryRun: options.dryRun === true,
     warnings: options.warnings ?? [],
+    notes: facts.target.notes?.about(`${facts.target.namespace ?? ''}/${facts.target.name}`) ?? new AdmissionNotes(),
     with: { conditions: [], operations: [], charges: [] },
   };
 }

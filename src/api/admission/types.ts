@@ -1,6 +1,7 @@
 /** What admission is: questions about a write that authorization cannot answer from its URL alone, and changes to it. */
 import type { KubeObject } from '../../machinery/types.ts';
 import type { Condition, Operation } from '../../store/types.ts';
+import type { AdmissionNotes } from '../audit/notes.ts';
 import type { DeletionOptions, NamedTarget, RegistryContext, WriteOptions } from '../registry-types.ts';
 import type { Charge } from '../shared-writes.ts';
 
@@ -21,6 +22,8 @@ export interface AdmissionRequest {
   options: Partial<WriteOptions> | DeletionOptions;
   /** Texts for Warning headers; plugins add to it. */
   warnings: string[];
+  /** For the audit log. */
+  notes: AdmissionNotes;
   /** Set by a plugin that has changed the object so that all others should see it once more; the chain does that once. */
   again?: boolean;
   /** Goes to the store with the write, in the same transaction. Plugins add to it in `validate`. */

@@ -6,6 +6,7 @@
 import type { Status } from '../../machinery/status.ts';
 import type { Decision } from '../authorization.ts';
 import type { User } from '../types.ts';
+import { RequestNotes } from './notes.ts';
 import { type AuditDecision, type AuditPolicy, type AuditStage, decide } from './policy.ts';
 
 /** A body above this is left out, and the event says so. */
@@ -74,6 +75,8 @@ export class RequestAudit {
   readonly #request: AuditedRequest;
   readonly #confidential: ReadonlySet<string>;
   readonly #annotations: Record<string, string> = {};
+  /** What admission adds. Not told of what may hold credentials: whoever writes a policy could repeat them there. */
+  readonly notes = new RequestNotes();
   #decision: AuditDecision | undefined;
   #user: User | undefined;
   #impersonated: User | undefined;
@@ -194,6 +197,7 @@ export class RequestAudit {
     const { level = 'None', omitStages = [] } = this.#decision ?? {};
     if (level === 'None' || omitStages.includes(stage)) return;
     const { id, requestURI, sourceIPs, userAgent, receivedMs, verb, resource } = this.#request;
+    const annotations = { ...(this.#isConfidential() ? {} : this.notes.all()), ...this.#annotations };
     this.#options.sink.record({
       kind: 'Event',
       apiVersion: 'audit.k8s.io/v1',
@@ -211,7 +215,7 @@ export class RequestAudit {
       ...(stage === 'RequestReceived' ? {} : this.#bodies),
       requestReceivedTimestamp: microTime(receivedMs),
       stageTimestamp: microTime(nowMs),
-      ...(Object.keys(this.#annotations).length > 0 && { annotations: { ...this.#annotations } }),
+      ...(Object.keys(annotations).length > 0 && { annotations }),
     });
   }
 }

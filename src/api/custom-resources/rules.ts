@@ -131,9 +131,14 @@ function withoutRules(schema: JsonSchema): JsonSchema {
 }
 
 export function compileRules(schema: JsonSchema): RuleCheck {
-  const root = nodeOf(schema, true);
+  return compileValueRules(schema, true);
+}
+
+/** The rules of a part of a schema, for values at that place. `isResource`: the values are whole objects. */
+export function compileValueRules(schema: JsonSchema, isResource: boolean): (value: unknown, previous?: unknown) => FieldError[] {
+  const root = nodeOf(schema, isResource);
   if (!root) return () => [];
-  return (object, previous) => new Run().check(object, previous, root);
+  return (value, previous) => new Run().check(value, previous, root);
 }
 
 /** All rules on one object. They share a budget; when it is used up no more are run. */

@@ -1,21 +1,10 @@
-/** What may stand in the schema of a custom resource, besides its being structural. */
-import { defaultCustom } from '../../machinery/custom/defaulting.ts';
-import {
-  isObject,
-  itemSchema,
-  type JsonObject,
-  type JsonSchema,
-  parts,
-  propertyOf,
-  sameJson,
-} from '../../machinery/custom/json-schema.ts';
-import { pruneCustom } from '../../machinery/custom/pruning.ts';
+import { isObject, itemSchema, type JsonSchema, parts, propertyOf } from '../../machinery/custom/json-schema.ts';
 import { checkObject } from '../../machinery/schemas.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import { invalidValue, notPermitted, required } from '../kinds/field-errors.ts';
+import { defaultErrors, defaultRuleErrors } from './default-validation.ts';
 import { ruleErrors } from './rule-validation.ts';
 import { structuralErrors } from './structural.ts';
-import { validateCustom } from './value-validation.ts';
 
 const types = ['array', 'boolean', 'integer', 'number', 'object', 'string'];
 const reasons = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'];
@@ -57,6 +46,8 @@ export function schemaErrors(schema: JsonSchema, path: string, hasStatus: boolea
   const own = wordErrors(schema, path, { root: true });
   errors.push(...(structure.length > 0 ? structure : defaultErrors(schema, path)), ...own);
   if (errors.length === 0) errors.push(...ruleErrors(schema, path));
+  // Rules that cannot be run say nothing of defaults.
+  if (errors.length === 0) errors.push(...defaultRuleErrors(schema, path, true));
   return errors;
 }
 
@@ -276,35 +267,4 @@ function validationErrors(schema: JsonSchema, path: string): FieldError[] {
     }
     return errors;
   });
-}
-
-/** Defaults must be valid themselves, and hold nothing that would be pruned. */
-function defaultErrors(schema: JsonSchema, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  if (schema.default !== undefined) {
-    const at = `${path}.default`;
-    const value = structuredClone(schema.default);
-    if (isObject(value) && !fitsWithoutPruning(value, schema)) {
-      errors.push(invalidValue(at, schema.default, 'must not have unknown fields'));
-    }
-    defaultCustom(value, schema);
-    for (const error of validateCustom(value, schema)) {
-      const field = error.field === '<nil>' ? at : `${at}.${error.field}`;
-      errors.push({ ...error, field: field.replace('.[', '['), detail: inDefault(error.detail, at) });
-    }
-  }
-  for (const [step, part] of parts(schema)) errors.push(...defaultErrors(part, `${path}.${step}`));
-  return errors;
-}
-
-/** The path of a complaint begins at the default. */
-function inDefault(detail: string, at: string): string {
-  return detail.replace(/^(\S*) in body/, (_, inside: string) => `${inside ? `${at}.${inside}` : at} in body`);
-}
-
-function fitsWithoutPruning(value: JsonObject, schema: JsonSchema): boolean {
-  const copy = structuredClone(value);
-  const wrapped = { value: copy };
-  pruneCustom(wrapped, { type: 'object', properties: { value: schema } });
-  return sameJson(wrapped.value, value);
 }

@@ -4,8 +4,9 @@ import type { Status, StatusError } from '../../machinery/status.ts';
 import type { KubeObject } from '../../machinery/types.ts';
 import { apiVersionOf, isStorageVersion, type ResolvedKind } from '../kind-table.ts';
 import type { Entry, ListAnswer } from '../read.ts';
-import { fromStorage, spliceRevision } from '../stored-objects.ts';
-import { columnDefinitions, partialObject, table, tableRow } from '../table.ts';
+import { asBuffer, fromStorage, metadataEnd, metadataStart, revisionMember, spliceRevision } from '../stored-objects.ts';
+import { columnDefinitions, type IncludeObject, partialObject, rowCells, table, tableRow } from '../table.ts';
+import { ByteBuilder } from './byte-builder.ts';
 import type { Exchange } from './exchange.ts';
 import type { Form } from './negotiation.ts';
 
@@ -45,7 +46,7 @@ export async function sendList(
   options: { form: Form; resolved: ResolvedKind; answer: ListAnswer; nowMs: number },
 ): Promise<void> {
   const { form } = options;
-  const chunks = gathered(listPieces(options));
+  const chunks = listChunks(options);
   if (form.encoding === 'yaml' || form.pretty) {
     const whole = JSON.parse(Buffer.concat([...chunks]).toString('utf8'));
     return exchange.send(200, form.contentType, encode(whole, form));
@@ -57,7 +58,7 @@ export async function sendList(
     length += next.value.length;
     if (length > wholeBytesMax) return exchange.stream(200, form.contentType, politely(first, chunks));
   }
-  return exchange.send(200, form.contentType, Buffer.concat(first, length));
+  return exchange.send(200, form.contentType, first.length === 1 ? (first[0] as Buffer) : Buffer.concat(first, length));
 }
 
 /** What is there, then the rest, giving way to other work after each chunk. */
@@ -69,21 +70,13 @@ async function* politely(first: Buffer[], rest: Iterator<Buffer>): AsyncGenerato
   }
 }
 
-function* gathered(pieces: Iterable<Buffer>): Generator<Buffer, undefined> {
-  let waiting: Buffer[] = [];
-  let length = 0;
-  for (const piece of pieces) {
-    waiting.push(piece);
-    length += piece.length;
-    if (length < chunkBytes) continue;
-    yield Buffer.concat(waiting, length);
-    waiting = [];
-    length = 0;
-  }
-  if (length > 0) yield Buffer.concat(waiting, length);
-}
-
-function* listPieces(options: { form: Form; resolved: ResolvedKind; answer: ListAnswer; nowMs: number }): Generator<Buffer> {
+/** A list in chunks of `chunkBytes` or somewhat more; a short one is a single chunk. */
+function* listChunks(options: {
+  form: Form;
+  resolved: ResolvedKind;
+  answer: ListAnswer;
+  nowMs: number;
+}): Generator<Buffer, undefined> {
   const { form, resolved, answer, nowMs } = options;
   const { view } = form;
   const { revision, continue: next, remainingItemCount } = answer;
@@ -94,26 +87,63 @@ function* listPieces(options: { form: Form; resolved: ResolvedKind; answer: List
     : view.type === 'partial'
       ? { kind: 'PartialObjectMetadataList', apiVersion: 'meta.k8s.io/v1', metadata }
       : { kind: `${resolved.kind.kind}List`, apiVersion: apiVersionOf(resolved), metadata };
-  yield Buffer.from(`${JSON.stringify(head).slice(0, -1)},"${tables ? 'rows' : 'items'}":[`);
+  const stored = isStorageVersion(resolved);
+  const bytes = new ByteBuilder();
+  bytes.text(`${JSON.stringify(head).slice(0, -1)},"${tables ? 'rows' : 'items'}":[`);
   let comma = false;
   for (const entry of answer.entries) {
-    if (comma) yield commaBytes;
+    if (comma) bytes.ascii(',');
     comma = true;
-    if (view.type === 'table') yield encodeJson(tableRow(resolved, entry.object, view.include, nowMs));
-    else if (view.type === 'partial') yield encodeJson(partialObject(entry.object));
-    else yield* plainPieces(resolved, entry);
+    if (view.type === 'table') addRow(bytes, resolved, entry, { include: view.include, nowMs });
+    else if (view.type === 'partial') addPartial(bytes, entry);
+    else if (stored) addStored(bytes, entry);
+    else bytes.text(JSON.stringify(fromStorage(resolved, entry.object)));
+    if (bytes.length >= chunkBytes) yield bytes.take();
   }
-  yield Buffer.from(']}\n');
+  bytes.text(']}\n');
+  yield bytes.take();
 }
 
-const commaBytes = Buffer.from(',');
-
-function plainPieces(resolved: ResolvedKind, entry: Entry): Buffer[] {
-  return isStorageVersion(resolved) ? entry.json : [encodeJson(fromStorage(resolved, entry.object))];
+interface RowOptions {
+  include: IncludeObject;
+  nowMs: number;
 }
 
-function encodeJson(value: unknown): Buffer {
-  return Buffer.from(JSON.stringify(value));
+function addRow(bytes: ByteBuilder, resolved: ResolvedKind, entry: Entry, { include, nowMs }: RowOptions): void {
+  bytes.text(`{"cells":${JSON.stringify(rowCells(resolved, entry.object, nowMs))}`);
+  if (include !== 'None') bytes.ascii(',"object":');
+  if (include === 'Metadata') addPartial(bytes, entry);
+  else if (include === 'Object') {
+    if (isStorageVersion(resolved)) addStored(bytes, entry);
+    else bytes.text(JSON.stringify(fromStorage(resolved, entry.object)));
+  }
+  bytes.ascii('}');
+}
+
+/** The object itself, its stored bytes copied. */
+function addStored(bytes: ByteBuilder, { record, made }: Entry): void {
+  if (!record) {
+    bytes.text(JSON.stringify(made));
+    return;
+  }
+  const value = asBuffer(record.value);
+  const cut = metadataStart(value);
+  bytes.copy(value, 0, cut);
+  bytes.ascii(revisionMember(record.modRevision));
+  bytes.copy(value, cut, value.length);
+}
+
+/** Its metadata alone. They are cut out of the stored bytes: encoding them again was half the time of a Table. */
+function addPartial(bytes: ByteBuilder, entry: Entry): void {
+  const { record } = entry;
+  if (!record) {
+    bytes.text(JSON.stringify(partialObject(entry.object)));
+    return;
+  }
+  const value = asBuffer(record.value);
+  bytes.text(`{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{${revisionMember(record.modRevision)}`);
+  bytes.copy(value, metadataStart(value), metadataEnd(value) + 1);
+  bytes.ascii('}');
 }
 
 export function encode(value: unknown, form: Pick<Form, 'encoding' | 'pretty'>): Buffer {

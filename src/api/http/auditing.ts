@@ -55,8 +55,7 @@ export function follow(audit: RequestAudit, exchange: Exchange, clock: Clock): v
     onOpened: (code) => audit.started(clock.wallMs(), code),
   };
   const end = () => audit.complete(clock.wallMs(), exchange.code);
-  if (exchange.signal.aborted) end();
-  else exchange.signal.addEventListener('abort', end, { once: true });
+  exchange.whenOver(end);
 }
 
 /** Of patches, too. */

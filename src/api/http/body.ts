@@ -6,7 +6,27 @@ export const bodyBytesMax = 3 * 1024 * 1024;
 
 /** StatusError 413 above the bound. */
 export async function readBody(exchange: Exchange): Promise<Buffer> {
-  if (Number(exchange.header('content-length') || 0) > bodyBytesMax) throw refuse(exchange);
+  const announced = Number(exchange.header('content-length') || Number.NaN);
+  if (announced > bodyBytesMax) throw refuse(exchange);
+  const body = announced >= 0 ? await readAnnounced(exchange) : await readUnannounced(exchange);
+  exchange.observer?.onRequestBody(body);
+  return body;
+}
+
+/** Of a length that was told before, which the protocol holds the client to. An iterator would do the same at several times the cost. */
+function readAnnounced(exchange: Exchange): Promise<Buffer> {
+  const { request } = exchange;
+  return new Promise((resolve, reject) => {
+    // Also when the client went while the request waited for its turn.
+    exchange.whenOver(reject);
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+    request.on('error', reject);
+  });
+}
+
+async function readUnannounced(exchange: Exchange): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of exchange.request as AsyncIterable<Buffer>) {
@@ -14,9 +34,7 @@ export async function readBody(exchange: Exchange): Promise<Buffer> {
     if (length > bodyBytesMax) throw refuse(exchange);
     chunks.push(chunk);
   }
-  const body = Buffer.concat(chunks, length);
-  exchange.observer?.onRequestBody(body);
-  return body;
+  return Buffer.concat(chunks, length);
 }
 
 function refuse(exchange: Exchange): StatusError {

@@ -8,6 +8,8 @@ import type { Socket } from 'node:net';
 import { promisify } from 'node:util';
 import { constants, createGzip, gzip } from 'node:zlib';
 
+import type { RelayedWrite } from '../relay/relayed-write.ts';
+
 const gzipAsync = promisify(gzip);
 /** Smaller answers are sent as they are. */
 const gzipBytesMin = 128 * 1024;
@@ -49,8 +51,14 @@ export class Exchange implements RequestLine {
   readonly path: string;
   readonly query: URLSearchParams;
   readonly #response: ServerResponse;
-  readonly #abort = new AbortController();
+  /** Made for those who ask for a signal: most requests need none, and it costs more than most of what else is done for them. */
+  #abort: AbortController | undefined;
+  /** Why it is over. */
+  #end: Error | undefined;
+  readonly #watchers: ((reason: Error) => void)[] = [];
   readonly #headers: Record<string, string | string[]> = {};
+  /** Of a write that another member relays. */
+  relayed: RelayedWrite | undefined;
   /** Is shown bodies, and the head of an answer that goes on. */
   observer: ExchangeObserver | undefined;
 
@@ -61,15 +69,37 @@ export class Exchange implements RequestLine {
     this.method = method;
     this.path = path;
     this.query = query;
-    response.on('close', () => this.#abort.abort(gone));
+    response.on('close', () => this.#finish(gone));
     // A connection that breaks is told by 'close'; without a listener it would be an uncaught error.
-    response.on('error', () => this.#abort.abort(new Error('the connection broke')));
-    request.on('error', () => this.#abort.abort(new Error('the connection broke')));
+    response.on('error', () => this.#finish(new Error('the connection broke')));
+    request.on('error', () => this.#finish(new Error('the connection broke')));
   }
 
-  /** Aborted when the answer is complete or the client has gone. */
+  /** The answer is complete, or the client has gone. */
+  get over(): boolean {
+    return this.#end !== undefined;
+  }
+
+  /** Calls once it is over, at once when it is. */
+  whenOver(watcher: (reason: Error) => void): void {
+    if (this.#end) watcher(this.#end);
+    else this.#watchers.push(watcher);
+  }
+
+  /** Aborted when it is over. */
   get signal(): AbortSignal {
+    if (!this.#abort) {
+      const abort = new AbortController();
+      this.#abort = abort;
+      this.whenOver((reason) => abort.abort(reason));
+    }
     return this.#abort.signal;
+  }
+
+  #finish(reason: Error): void {
+    if (this.#end) return;
+    this.#end = reason;
+    for (const watcher of this.#watchers.splice(0)) watcher(reason);
   }
 
   get started(): boolean {
@@ -120,7 +150,7 @@ export class Exchange implements RequestLine {
     const into = zip ?? this.#response;
     zip?.pipe(this.#response);
     for await (const chunk of chunks) {
-      if (this.signal.aborted) break;
+      if (this.over) break;
       if (!into.write(chunk)) await this.#drained(into);
     }
     into.end();
@@ -142,7 +172,7 @@ export class Exchange implements RequestLine {
 
   /** False when the client is behind: then wait for `drained` before the next, if waiting is possible. */
   write(chunk: Buffer): boolean {
-    return this.signal.aborted || this.#response.write(chunk);
+    return this.over || this.#response.write(chunk);
   }
 
   /** To be awaited after `write` has said false: resolves when the client has caught up, or has gone. */
@@ -151,7 +181,7 @@ export class Exchange implements RequestLine {
   }
 
   end(): void {
-    if (!this.signal.aborted) this.#response.end();
+    if (!this.over) this.#response.end();
   }
 
   /** Breaks the answer off, so that the client sees it is not complete. */
@@ -166,7 +196,7 @@ export class Exchange implements RequestLine {
         this.signal.removeEventListener('abort', done);
         resolve();
       };
-      if (this.signal.aborted) return resolve();
+      if (this.over) return resolve();
       writable.once('drain', done);
       this.signal.addEventListener('abort', done, { once: true });
     });

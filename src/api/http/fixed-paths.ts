@@ -12,6 +12,7 @@ import { versionInfo } from '../version.ts';
 import { sendJson } from './answers.ts';
 import type { Discovery } from './discovery.ts';
 import type { Exchange } from './exchange.ts';
+import { type HealthCheck, ping, serveHealth } from './health.ts';
 
 const readyTimeoutMs = 2_000;
 const openApiV2Type = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
@@ -62,19 +63,14 @@ export class FixedPaths {
       await sendJson(exchange, 200, discovered.body, discovered.contentType);
       return true;
     }
+    const health = /^\/(healthz|livez|readyz)(\/|$)/.exec(path)?.[1];
+    if (health) return serveHealth(exchange, path.slice(1), health === 'readyz' ? [ping, this.#quorum(exchange.signal)] : [ping]);
     switch (path) {
       case '/':
         await sendJson(exchange, 200, { paths: this.#paths() });
         return true;
       case '/version':
         await sendJson(exchange, 200, versionInfo);
-        return true;
-      case '/healthz':
-      case '/livez':
-        await this.#health(exchange, path.slice(1), []);
-        return true;
-      case '/readyz':
-        await this.#health(exchange, 'readyz', [{ name: 'quorum', failure: await this.#quorumFailure(exchange.signal) }]);
         return true;
       case '/metrics':
         await exchange.send(200, register.contentType, Buffer.from(await register.metrics()));
@@ -112,12 +108,16 @@ export class FixedPaths {
       '/.well-known/openid-configuration',
       '/apis',
       '/healthz',
+      '/healthz/ping',
       '/livez',
+      '/livez/ping',
       '/metrics',
       '/openapi/v2',
       '/openapi/v3',
       keySetPath,
       '/readyz',
+      '/readyz/ping',
+      '/readyz/quorum',
       '/version',
     ].sort();
   }
@@ -132,13 +132,8 @@ export class FixedPaths {
     }
   }
 
-  async #health(exchange: Exchange, path: string, checks: { name: string; failure: string | undefined }[]): Promise<void> {
-    const all = [{ name: 'ping', failure: undefined }, ...checks];
-    const failed = all.some(({ failure }) => failure !== undefined);
-    const lines = all.map(({ name, failure }) => (failure === undefined ? `[+]${name} ok` : `[-]${name} failed: ${failure}`));
-    const text = `${lines.join('\n')}\n${path} check ${failed ? 'failed' : 'passed'}\n`;
-    const shown = failed || exchange.query.has('verbose') ? text : 'ok';
-    await exchange.send(failed ? 503 : 200, 'text/plain; charset=utf-8', Buffer.from(shown));
+  #quorum(signal: AbortSignal): HealthCheck {
+    return { name: 'quorum', failure: () => this.#quorumFailure(signal) };
   }
 
   async #openApiV3(exchange: Exchange, path: string): Promise<boolean> {

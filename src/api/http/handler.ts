@@ -6,7 +6,8 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCode, errorMessage } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/logger.ts';
-import { parseFieldSelector } from '../../machinery/selectors.ts';
+import { Turns } from '../../lib/turns.ts';
+import { type FieldRequirement, parseFieldSelector } from '../../machinery/selectors.ts';
 import { failure, internalError, StatusError, serviceUnavailable } from '../../machinery/status.ts';
 import type { ClusterStore } from '../../store/types.ts';
 import type { Aggregator } from '../aggregation/aggregator.ts';
@@ -16,6 +17,7 @@ import { impersonated, impersonates } from '../impersonation.ts';
 import type { KindTable } from '../kind-table.ts';
 import { forward } from '../proxy/forward.ts';
 import { methodNotAllowed, unknownResource } from '../registry.ts';
+import { relayedWrite, unknownFate } from '../relay/relayed-write.ts';
 import type { User } from '../types.ts';
 import type { Upstreams } from '../upstream/upstream.ts';
 import { sendStatus } from './answers.ts';
@@ -23,7 +25,7 @@ import { type Auditing, beginAudit, follow } from './auditing.ts';
 import { type Exchange, type RequestLine, searchOf } from './exchange.ts';
 import { Fairness, type FairnessLimits, type Leave } from './fairness.ts';
 import type { FixedPaths } from './fixed-paths.ts';
-import { requestSeconds, requestsTotal, watchesOpen } from './metrics.ts';
+import { requestAnswered, watchesOpen } from './metrics.ts';
 import { isTrue } from './negotiation.ts';
 import type { ResourceHandler } from './resource-handler.ts';
 import { parseResourcePath, type ResourceRoute, verbOf } from './routes.ts';
@@ -62,10 +64,13 @@ export class RequestHandler {
   readonly #fairness: Fairness;
   /** Requests under way. Composite signals would do the same, but cost more than the rest of this class. */
   readonly #open = new Set<AbortController>();
+  /** A flood of requests in one packet begins slice by slice. Its own, so that nobody begins only after all long work that waits. */
+  readonly #turns: Turns;
 
   constructor(options: HandlerOptions) {
     const { closing, audit, table, clock } = options;
     this.#options = options;
+    this.#turns = new Turns(clock);
     this.#auditing = audit && { audit, table, clock };
     this.#fairness = new Fairness(options.fairness);
     closing.addEventListener('abort', () => {
@@ -74,7 +79,7 @@ export class RequestHandler {
   }
 
   /** Answers in any case; never rejects. */
-  async handle(exchange: Exchange, authenticate: Authenticate): Promise<void> {
+  async handle(exchange: Exchange, authenticate: Authenticate, fromMember = false): Promise<void> {
     const { clock, closing } = this.#options;
     const request = new AbortController();
     const { signal } = request;
@@ -83,23 +88,25 @@ export class RequestHandler {
       late = timedOut();
       request.abort(late);
     });
-    // What is asked may go on after this call, as a watch does: it ends with the exchange.
-    const onGone = () => {
-      this.#open.delete(request);
-      request.abort(exchange.signal.reason);
-    };
+    let done = false;
     this.#open.add(request);
-    exchange.signal.addEventListener('abort', onGone, { once: true });
-    if (exchange.signal.aborted) onGone();
+    exchange.whenOver((reason) => {
+      this.#open.delete(request);
+      // To abort what is over anyway would only take time.
+      if (!done) request.abort(reason);
+    });
     if (closing.aborted) request.abort(closing.reason);
     const audit = this.audit(exchange, exchange.request);
     if (audit) follow(audit, exchange, clock);
     try {
+      if (this.#turns.over()) await this.#turns.next();
+      if (fromMember) exchange.relayed = relayedWrite(exchange.request);
       const user = await this.identify(exchange.request, authenticate, signal, audit);
       await this.#serve(exchange, user, signal, () => timer.cancel(), audit);
     } catch (error) {
       await this.#fail(exchange, late ?? error, audit);
     } finally {
+      done = true;
       timer.cancel();
     }
   }
@@ -143,8 +150,9 @@ export class RequestHandler {
     const verb = verbOf(method, route, { watch: isTrue(query.get('watch')) });
     if (!verb) throw methodNotAllowed();
     const { group, resource, subresource, namespace } = route;
-    const name = route.name ?? onlyName(query);
-    const attributes = { user, verb, group, resource, subresource, namespace, name };
+    const fieldSelector = selects.has(verb) ? parseFieldSelector(query.get('fieldSelector') ?? '') : [];
+    const name = route.name ?? onlyName(fieldSelector);
+    const attributes = { user, verb, group, resource, subresource, namespace, name, fieldSelector };
     demandAccess(authorizer, attributes, (decision) => audit?.decided(decision));
     if (route.resolved || group === '') return { route, verb };
     // Its kind may have been defined a moment ago, through another peer.
@@ -183,21 +191,23 @@ export class RequestHandler {
     try {
       if (!long) leave = await this.#fairness.enter(user, verb, signal);
       const elsewhere = route.resolved ? undefined : aggregator.forwarding(exchange.path, searchOf(exchange.request), user);
+      // Those do more, or are done elsewhere: nobody here knows what became of them.
+      const once = !elsewhere && route.subresource !== 'proxy' && verb !== 'deletecollection';
+      if (exchange.relayed && exchange.relayed.attempt > 1 && !once) throw unknownFate('it cannot be asked for again');
       if (elsewhere) await forward(upstreams, exchange, elsewhere, signal);
-      else await resources.handle({ exchange, route, verb, user, signal });
+      else await resources.handle({ exchange, route, verb, user, signal, notes: audit?.notes });
     } catch (error) {
       code = error instanceof StatusError ? String(error.code) : 'error';
       throw error;
     } finally {
       leave?.();
       if (verb === 'watch') watchesOpen.dec({ resource: labels.resource });
-      requestsTotal.inc({ ...labels, code });
-      if (!long) requestSeconds.observe(labels, (clock.monotonicMs() - startMs) / 1000);
+      requestAnswered({ ...labels, code }, long ? undefined : (clock.monotonicMs() - startMs) / 1000);
     }
   }
 
   async #fail(exchange: Exchange, error: unknown, audit: RequestAudit | undefined): Promise<void> {
-    if (exchange.signal.aborted) return;
+    if (exchange.over) return;
     const status = this.statusOf(exchange, error);
     audit?.failed(status.status);
     if (exchange.started) return exchange.destroy();
@@ -220,11 +230,12 @@ export class RequestHandler {
   }
 }
 
+/** Verbs whose requests say by selectors what they are about. */
+const selects = new Set(['list', 'watch', 'deletecollection']);
+
 /** A selector of one name is a request for that object, so that a role can allow to watch it and no other. */
-function onlyName(query: URLSearchParams): string | undefined {
-  const selector = query.get('fieldSelector');
-  if (!selector) return undefined;
-  const [only, ...others] = parseFieldSelector(selector).filter(({ field }) => field === 'metadata.name');
+function onlyName(requirements: readonly FieldRequirement[]): string | undefined {
+  const [only, ...others] = requirements.filter(({ field }) => field === 'metadata.name');
   return only?.operator === '=' && others.length === 0 ? only.value : undefined;
 }
 

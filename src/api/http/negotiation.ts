@@ -9,6 +9,9 @@ export type View =
   /** One PartialObjectMetadata for each object. */
   | { type: 'partial' };
 
+/** What a request says about the answer that it wants. */
+export type Asked = Pick<Exchange, 'query' | 'header'>;
+
 export interface Form {
   view: View;
   encoding: 'json' | 'yaml';
@@ -39,10 +42,25 @@ export function parseAccept(header: string): MediaRange[] {
   return ranges.filter((range) => quality(range) > 0).sort((a, b) => quality(b) - quality(a));
 }
 
+/** Headers that were taken apart, since clients send the same ones over and over. */
+const known = new Map<string, readonly MediaRange[]>();
+const knownMax = 64;
+const knownLengthMax = 512;
+
+function rangesOf(header: string): readonly MediaRange[] {
+  let ranges = known.get(header);
+  if (ranges) return ranges;
+  ranges = parseAccept(header);
+  if (header.length > knownLengthMax) return ranges;
+  if (known.size >= knownMax) known.delete(known.keys().next().value as string);
+  known.set(header, ranges);
+  return ranges;
+}
+
 /** The first form of the header that we have. StatusError 406 when there is none. */
-export function negotiate(exchange: Exchange): Form {
+export function negotiate(exchange: Asked): Form {
   const pretty = isTrue(exchange.query.get('pretty'));
-  const ranges = parseAccept(exchange.header('accept'));
+  const ranges = rangesOf(exchange.header('accept'));
   if (ranges.length === 0) return formOf('json', { type: 'plain' }, pretty);
   for (const { type, parameters } of ranges) {
     const encoding = encodingOf(type);

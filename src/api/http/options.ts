@@ -8,10 +8,10 @@ import type { FieldValidation, WriteOptions } from '../registry-types.ts';
 import { readBody } from './body.ts';
 import { decodeObject } from './decoding.ts';
 import type { Exchange } from './exchange.ts';
-import { isTrue } from './negotiation.ts';
+import { type Asked, isTrue } from './negotiation.ts';
 
 /** A negative limit is none. StatusError 400 for what is no number. */
-export function listRequest({ query }: Exchange): ListRequest {
+export function listRequest({ query }: Asked): ListRequest {
   return {
     labelSelector: query.get('labelSelector') ?? '',
     fieldSelector: query.get('fieldSelector') ?? '',
@@ -23,7 +23,7 @@ export function listRequest({ query }: Exchange): ListRequest {
 }
 
 /** Rules for watches, and what only they may say. StatusError 422. */
-export function checkInitialEvents({ query }: Exchange, watches: boolean): void {
+export function checkInitialEvents({ query }: Asked, watches: boolean): void {
   const initial = query.has('sendInitialEvents');
   const match = query.get('resourceVersionMatch') ?? '';
   const errors: FieldError[] = [];

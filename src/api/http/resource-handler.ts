@@ -5,6 +5,7 @@ import type { PatchType } from '../../machinery/client.ts';
 import type { Verb } from '../../machinery/kind.ts';
 import { badRequest } from '../../machinery/status.ts';
 import type { Pod } from '../../machinery/types.ts';
+import type { RequestNotes } from '../audit/notes.ts';
 import { verbsOf } from '../kind-table.ts';
 import { isRecord } from '../object-input.ts';
 import { forward } from '../proxy/forward.ts';
@@ -12,6 +13,7 @@ import { proxiedPath, proxyTarget } from '../proxy/targets.ts';
 import { Entry } from '../read.ts';
 import { methodNotAllowed, type Registry, unknownResource } from '../registry.ts';
 import type { NamedTarget, Outcome, Target, WriteOptions } from '../registry-types.ts';
+import { WriteIds } from '../relay/relayed-write.ts';
 import { toStorage } from '../stored-objects.ts';
 import { openPodLog } from '../streams/index.ts';
 import type { AgentConnector, User } from '../types.ts';
@@ -20,11 +22,11 @@ import { type ObjectAnswer, sendList, sendObject, storedAnswer } from './answers
 import { mediaType, readBody, unsupportedMediaType } from './body.ts';
 import { decodeObject, decodePatch } from './decoding.ts';
 import { type Exchange, searchOf } from './exchange.ts';
-import { isTrue, negotiate } from './negotiation.ts';
+import { type Asked, isTrue, negotiate } from './negotiation.ts';
 import { checkInitialEvents, deleteOptions, integer, listRequest, writeOptions } from './options.ts';
 import type { ResourceRoute } from './routes.ts';
 import { warningHeaders } from './warnings.ts';
-import { EncodedEvents, streamWatch, watchTimeoutMs } from './watch-stream.ts';
+import { EncodedEvents, streamWatch, type WatchOutput, watchTimeoutMs } from './watch-stream.ts';
 
 const patchTypes: Record<string, PatchType> = {
   'application/json-patch+json': 'json',
@@ -52,6 +54,8 @@ export interface ResourceRequest {
   user: User;
   /** Aborted when the client goes, the time is up, or the server stops. */
   signal: AbortSignal;
+  /** Of the audit, when there is one. */
+  notes?: RequestNotes | undefined;
 }
 
 export class ResourceHandler {
@@ -77,10 +81,11 @@ export class ResourceHandler {
   }
 
   async handle(request: ResourceRequest): Promise<void> {
-    const { route, user, verb, signal } = request;
+    const { route, user, verb, signal, notes } = request;
     const { resolved, name, subresource } = route;
     if (!resolved) return this.#bindings(request);
-    const target: Target = { resolved, namespace: resolved.kind.namespaced ? route.namespace : undefined, user, signal };
+    const namespace = resolved.kind.namespaced ? route.namespace : undefined;
+    const target: Target = { resolved, namespace, user, signal, notes, ids: idsOf(request) };
     const main = subresource === undefined;
     if (main && !verbsOf(resolved.kind).includes(verb as Verb)) throw methodNotAllowed();
     if (resolved.version.deprecation) request.exchange.setHeader('warning', warningHeaders([resolved.version.deprecation]));
@@ -156,13 +161,22 @@ export class ResourceHandler {
   }
 
   /** POST to `bindings`: the older way to bind, with the pod's name in the body. */
-  async #bindings({ exchange, route, verb, user, signal }: ResourceRequest): Promise<void> {
+  async #bindings({ exchange, route, verb, user, signal, notes }: ResourceRequest): Promise<void> {
     const pods = this.#registry.context.table.find('', route.version, 'pods');
     if (!pods || route.group !== '' || route.resource !== 'bindings' || verb !== 'create') throw unknownResource();
     const body = await bodyOf(exchange, 'Binding');
     const name = isRecord(body) && isRecord(body.metadata) ? body.metadata.name : undefined;
     if (typeof name !== 'string' || !name || !route.namespace) throw badRequest('a Binding needs metadata.name and a namespace');
-    const target: NamedTarget = { resolved: pods, namespace: route.namespace, user, signal, name, subresource: 'binding' };
+    const target: NamedTarget = {
+      resolved: pods,
+      namespace: route.namespace,
+      user,
+      signal,
+      notes,
+      name,
+      subresource: 'binding',
+      ids: idsOf({ exchange, verb }),
+    };
     const options = writeOptions(exchange, 'CreateOptions');
     const outcome = await this.#registry.createSubresource(target, body, options);
     await this.#sendOutcome({ exchange, route, verb, user, signal }, target, options, outcome);
@@ -177,10 +191,29 @@ export class ResourceHandler {
   }
 
   async #watch({ exchange, route }: ResourceRequest, target: Target): Promise<void> {
-    const form = negotiate(exchange);
-    const { query } = exchange;
-    const list = listRequest(exchange);
-    checkInitialEvents(exchange, true);
+    const watch = await this.#prepareWatch(exchange, route, target);
+    await watch(exchange);
+  }
+
+  /**
+   * A watch over another connection than that of an ordinary answer. Gives what runs it to its end, when the client has been answered.
+   * StatusError as for any watch.
+   */
+  async watchFor(
+    asked: Asked,
+    { route, user, signal }: Omit<ResourceRequest, 'exchange'>,
+  ): Promise<(output: WatchOutput) => Promise<void>> {
+    const { resolved, namespace } = route;
+    if (!resolved || route.subresource || !verbsOf(resolved.kind).includes('watch')) throw methodNotAllowed();
+    const within = resolved.kind.namespaced ? namespace : undefined;
+    return this.#prepareWatch(asked, route, { resolved, namespace: within, user, signal });
+  }
+
+  async #prepareWatch(asked: Asked, route: ResourceRoute, target: Target): Promise<(output: WatchOutput) => Promise<void>> {
+    const form = negotiate(asked);
+    const { query } = asked;
+    const list = listRequest(asked);
+    checkInitialEvents(asked, true);
     const byName = route.name === undefined ? undefined : `metadata.name=${route.name}`;
     const fieldSelector = [list.fieldSelector, byName].filter(Boolean).join(',');
     const initial = query.get('sendInitialEvents');
@@ -193,7 +226,7 @@ export class ResourceHandler {
     });
     const { resolved } = target;
     const now = () => this.#now();
-    await streamWatch({ exchange, prepared, resolved, form, encoded: this.#encoded, now, closing: this.#closing });
+    return (exchange) => streamWatch({ exchange, prepared, resolved, form, encoded: this.#encoded, now, closing: this.#closing });
   }
 
   async #deleteCollection({ exchange }: ResourceRequest, target: Target): Promise<void> {
@@ -244,6 +277,10 @@ export class ResourceHandler {
     return this.#registry.context.clock.wallMs();
   }
 }
+
+/** A collection's deletion is many writes. */
+const idsOf = ({ exchange: { relayed }, verb }: Pick<ResourceRequest, 'exchange' | 'verb'>) =>
+  relayed && verb !== 'deletecollection' ? new WriteIds(relayed) : undefined;
 
 async function bodyOf(exchange: Exchange, kind: string, options?: WriteOptions): Promise<unknown> {
   return decodeObject(await readBody(exchange), exchange.header('content-type'), kind, options);

@@ -17,8 +17,8 @@ export interface ResourceRoute {
 
 /** Undefined when the path is not below a group and version, or names no resource there. */
 export function parseResourcePath(path: string, table: KindTable): ResourceRoute | undefined {
-  const parts = path.split('/').filter((part) => part !== '');
-  const decoded = parts.map(decode);
+  const decoded: string[] = [];
+  for (const part of path.split('/')) if (part !== '') decoded.push(decode(part));
   const core = decoded[0] === 'api';
   if (!core && decoded[0] !== 'apis') return undefined;
   const [group = '', version = ''] = core ? ['', decoded[1]] : [decoded[1], decoded[2]];
@@ -49,6 +49,7 @@ function locate(group: string, version: string, rest: string[], table: KindTable
 }
 
 function decode(part: string): string {
+  if (!part.includes('%')) return part;
   try {
     return decodeURIComponent(part);
   } catch {

@@ -31,7 +31,8 @@ interface Http2WithHttp1 extends http2.Http2SecureServer {
 export interface Service {
   /** Who sends a request over TLS, by certificate or token. */
   userOf(request: IncomingMessage, socket: Socket, signal: AbortSignal): Promise<User> | User;
-  request(request: IncomingMessage, response: ServerResponse, authenticate: Authenticate): void;
+  /** `fromMember`: it came through the door for members, whose own headers count. */
+  request(request: IncomingMessage, response: ServerResponse, authenticate: Authenticate, fromMember: boolean): void;
   upgrade(upgrade: { request: IncomingMessage; socket: Duplex; head: Buffer }, authenticate: Authenticate): void;
 }
 
@@ -74,19 +75,23 @@ export class Listeners {
   /** Replaces what a former process has left at `path`. */
   listenSocket(path: string, user: User): Promise<void> {
     const known = authenticated(user);
-    return this.#listenLocally(path, () => () => known);
+    return this.#listenLocally(path, () => () => known, false);
   }
 
   /** For requests that other members relay: they say who the user is, or leave the token to be checked here. */
   listenMembers(path: string): Promise<void> {
-    return this.#listenLocally(path, (request) => (signal) => {
-      return memberUser(request) ?? this.#service.userOf(request, request.socket, signal);
-    });
+    const userOf = (request: IncomingMessage) => (signal: AbortSignal) =>
+      memberUser(request) ?? this.#service.userOf(request, request.socket, signal);
+    return this.#listenLocally(path, userOf, true);
   }
 
-  async #listenLocally(path: string, authenticate: (request: IncomingMessage) => Authenticate): Promise<void> {
+  async #listenLocally(
+    path: string,
+    authenticate: (request: IncomingMessage) => Authenticate,
+    fromMembers: boolean,
+  ): Promise<void> {
     const server = http.createServer();
-    this.#serve(server, authenticate);
+    this.#serve(server, authenticate, fromMembers);
     await rm(path, { force: true });
     await listening(server, () => server.listen(path));
     await chmod(path, 0o600);
@@ -108,12 +113,16 @@ export class Listeners {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #serve(server: http.Server | Http2WithHttp1, authenticate: (request: IncomingMessage) => Authenticate): void {
+  #serve(
+    server: http.Server | Http2WithHttp1,
+    authenticate: (request: IncomingMessage) => Authenticate,
+    fromMembers = false,
+  ): void {
     server.keepAliveTimeout = keepAliveTimeoutMs;
     server.headersTimeout = headersTimeoutMs;
     const events = server as http.Server;
     events.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      this.#service.request(request, response, authenticate(request));
+      this.#service.request(request, response, authenticate(request), fromMembers);
     });
     events.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       this.#service.upgrade({ request, socket, head }, authenticate(request));

@@ -15,6 +15,8 @@ import type { Form } from './negotiation.ts';
 /** Events that wait for one client, beyond the initial ones. */
 const pendingBytesMax = 16 * 1024 * 1024;
 const encodingsMax = 256;
+/** What is told in one go is cut into writes of about this size. */
+const writeBytes = 64 * 1024;
 const timeoutMinMs = 30 * 60_000;
 
 /** Without `timeoutSeconds`: 30 to 60 minutes, so that clients of a restarted peer do not all come back at once. */
@@ -43,8 +45,11 @@ export class EncodedEvents {
   }
 }
 
+/** Where events go: the answer to a request, or a socket. */
+export type WatchOutput = Pick<Exchange, 'signal' | 'open' | 'write' | 'pendingBytes' | 'end' | 'destroy'>;
+
 export interface WatchStreamOptions {
-  exchange: Exchange;
+  exchange: WatchOutput;
   prepared: PreparedWatch;
   resolved: ResolvedKind;
   form: Form;
@@ -64,26 +69,47 @@ export async function streamWatch(options: WatchStreamOptions): Promise<void> {
   const over = Promise.withResolvers<void>();
   const finish = () => over.resolve();
   let initialBytes = 0;
+  // What is told in one go is written in one go: each write costs more than what is in it.
+  let waiting: Buffer[] = [];
+  let waitingBytes = 0;
+  const flush = () => {
+    if (waiting.length === 0) return;
+    const bytes = waiting.length === 1 ? (waiting[0] as Buffer) : Buffer.concat(waiting, waitingBytes);
+    waiting = [];
+    waitingBytes = 0;
+    exchange.write(bytes);
+    if (exchange.pendingBytes <= pendingBytesMax + initialBytes) return;
+    exchange.destroy();
+    finish();
+  };
+  const write = (bytes: Buffer) => {
+    if (waiting.push(bytes) === 1) queueMicrotask(flush);
+    waitingBytes += bytes.length;
+    if (waitingBytes >= writeBytes) flush();
+  };
   const stop = prepared.start({
     onNotice(notice) {
       const bytes = encodeNotice(options, notice);
       if (notice.type !== 'BOOKMARK' && !notice.event) initialBytes += bytes.length;
-      exchange.write(bytes);
-      if (exchange.pendingBytes <= pendingBytesMax + initialBytes) return;
-      exchange.destroy();
-      finish();
+      write(bytes);
     },
     onEnd(error) {
-      if (error) exchange.write(line('ERROR', Buffer.from(JSON.stringify((error as StatusError).status))));
+      if (error) write(line('ERROR', Buffer.from(JSON.stringify((error as StatusError).status))));
+      flush();
       exchange.end();
       finish();
     },
   });
-  const signal = AbortSignal.any([exchange.signal, closing]);
-  signal.addEventListener('abort', finish, { once: true });
-  if (signal.aborted) finish();
+  // Not one composite signal: those cost more than the rest of this function.
+  const ends = [exchange.signal, closing];
+  for (const signal of ends) {
+    signal.addEventListener('abort', finish, { once: true });
+    if (signal.aborted) finish();
+  }
   await over.promise;
+  closing.removeEventListener('abort', finish);
   stop();
+  flush();
   exchange.end();
 }
 

@@ -23,15 +23,19 @@ import { validateDescendingPath } from './volume-validation.ts';
 interface PodContext {
   volumeNames: ReadonlySet<string>;
   hostNetwork: boolean;
+  hostUsers: boolean;
   graceSeconds: number;
 }
 
+type Mount = NonNullable<Container['volumeMounts']>[number];
 type Port = NonNullable<Container['ports']>[number];
 
 const pullPolicies = ['Always', 'IfNotPresent', 'Never'];
 const messagePolicies = ['FallbackToLogsOnError', 'File'];
 const protocols = ['TCP', 'UDP', 'SCTP'];
 const propagations = ['Bidirectional', 'HostToContainer', 'None'];
+const procMounts = ['Default', 'Unmasked'];
+const recursiveModes = ['Disabled', 'Enabled', 'IfPossible'];
 const userIdMax = 2 ** 31 - 1;
 
 /** All containers of a pod that is created; ephemeral ones come later, by their own subresource. */
@@ -39,6 +43,7 @@ export function validateContainers(spec: PodSpec, volumeNames: ReadonlySet<strin
   const context: PodContext = {
     volumeNames,
     hostNetwork: spec.hostNetwork ?? false,
+    hostUsers: spec.hostUsers ?? true,
     graceSeconds: spec.terminationGracePeriodSeconds ?? 30,
   };
   const names = new Set<string>();
@@ -95,7 +100,7 @@ export function validateContainer(container: Container, context: PodContext, pat
     ...validateMounts(container, context, `${path}.volumeMounts`),
     ...checkOneOf(`${path}.imagePullPolicy`, container.imagePullPolicy, pullPolicies),
     ...validateResources(container.resources, `${path}.resources`),
-    ...validateSecurityContext(container.securityContext, `${path}.securityContext`),
+    ...validateSecurityContext(container.securityContext, context.hostUsers, `${path}.securityContext`),
   );
   return errors;
 }
@@ -155,9 +160,23 @@ function validateMounts(container: Container, context: PodContext, path: string)
       }
       errors.push(...validateDescendingPath(mount.subPathExpr, `${at}.subPathExpr`));
     }
+    errors.push(...validateRecursiveReadOnly(mount, `${path}.recursiveReadOnly`));
     if (mount.mountPropagation) errors.push(...validatePropagation(mount.mountPropagation, container, `${at}.mountPropagation`));
     return errors;
   });
+}
+
+/** The path has no index: so it is in Kubernetes. */
+function validateRecursiveReadOnly(mount: Mount, path: string): FieldError[] {
+  const { recursiveReadOnly: mode, readOnly, mountPropagation } = mount;
+  if (mode == null || mode === 'Disabled') return [];
+  if (!recursiveModes.includes(mode)) return [unsupported(path, mode, recursiveModes)];
+  const errors: FieldError[] = [];
+  if (!readOnly) errors.push(notPermitted(path, 'may only be specified when readOnly is true'));
+  if (mountPropagation != null && mountPropagation !== 'None') {
+    errors.push(notPermitted(path, 'may only be specified when mountPropagation is None or not specified'));
+  }
+  return errors;
 }
 
 function validatePropagation(propagation: string, container: Container, path: string): FieldError[] {
@@ -166,9 +185,13 @@ function validatePropagation(propagation: string, container: Container, path: st
   return [notPermitted(path, 'Bidirectional mount propagation is available only to privileged containers')];
 }
 
-function validateSecurityContext(context: Container['securityContext'], path: string): FieldError[] {
+function validateSecurityContext(context: Container['securityContext'], hostUsers: boolean, path: string): FieldError[] {
   if (!context) return [];
   const errors = [...validateId(context.runAsUser, `${path}.runAsUser`), ...validateId(context.runAsGroup, `${path}.runAsGroup`)];
+  if (context.procMount != null) errors.push(...checkOneOf(`${path}.procMount`, context.procMount, procMounts));
+  if (hostUsers && context.procMount === 'Unmasked') {
+    errors.push(invalidValue(`${path}.procMount`, context.procMount, '`hostUsers` must be false to use `Unmasked`'));
+  }
   if (context.allowPrivilegeEscalation === false && context.privileged) {
     const detail = 'cannot set `allowPrivilegeEscalation` to false and `privileged` to true';
     errors.push(invalidValue(path, context, detail));

@@ -33,6 +33,7 @@ export function validateEphemeralUpdate(next: Pod, previous: Pod): FieldError[] 
   const context = {
     volumeNames: new Set((spec.volumes ?? []).map(({ name }) => name)),
     hostNetwork: spec.hostNetwork ?? false,
+    hostUsers: spec.hostUsers ?? true,
     graceSeconds: 0,
   };
   for (const [index, container] of now.entries()) {

@@ -31,6 +31,7 @@ export const eventKind: KindDefinition<Event> = {
   hasStatus: false,
   createOnUpdate: true,
   generationFields: [],
+  defaultPropagation: 'Unsupported',
 
   setDefaults(event) {
     event.involvedObject ??= {};

@@ -87,6 +87,12 @@ function validateSecurity(spec: PodSpec, path: string): FieldError[] {
     ...validateId(context?.runAsUser, `${at}.runAsUser`),
     ...validateId(context?.runAsGroup, `${at}.runAsGroup`),
     ...validateId(context?.fsGroup, `${at}.fsGroup`),
+    ...(context?.fsGroupChangePolicy == null
+      ? []
+      : checkOneOf(`${at}.fsGroupChangePolicy`, context.fsGroupChangePolicy, ['Always', 'OnRootMismatch'])),
+    ...(context?.supplementalGroupsPolicy == null
+      ? []
+      : checkOneOf(`${at}.supplementalGroupsPolicy`, context.supplementalGroupsPolicy, ['Merge', 'Strict'])),
     ...(context?.supplementalGroups ?? []).flatMap((group, index) => validateId(group, `${at}.supplementalGroups[${index}]`)),
   ];
   const names = new Set<string>();
@@ -98,6 +104,13 @@ function validateSecurity(spec: PodSpec, path: string): FieldError[] {
   }
   if (spec.shareProcessNamespace && spec.hostPID) {
     errors.push(invalidValue(`${path}.shareProcessNamespace`, true, 'ShareProcessNamespace and HostPID cannot both be enabled'));
+  }
+  if (spec.hostUsers === false) {
+    // The paths are written so in Kubernetes.
+    const shared = { hostNetwork: spec.hostNetwork, HostPID: spec.hostPID, HostIPC: spec.hostIPC };
+    for (const [field, isShared] of Object.entries(shared)) {
+      if (isShared) errors.push(notPermitted(`${path}.${field}`, 'when `pod.Spec.HostUsers` is false'));
+    }
   }
   return errors;
 }

@@ -1,10 +1,10 @@
 /** Volumes of a pod: names, exactly one source each, and the sources in use. Source: API reference, "Volume v1 core". */
-import { isDns1123Label } from '../../machinery/names.ts';
+import { isDns1123Label, isDns1123Subdomain } from '../../machinery/names.ts';
 import { isQuantity, quantityMilli } from '../../machinery/quantity.ts';
 import type { FieldError } from '../../machinery/status.ts';
 import type { Volume } from '../../machinery/types.ts';
 import { validateFieldReference, validateResourceReference } from './env-validation.ts';
-import { checkName, duplicate, invalidValue, notPermitted, required, unsupported } from './field-errors.ts';
+import { checkName, checkOneOf, duplicate, invalidValue, notPermitted, required, unsupported } from './field-errors.ts';
 
 type KeyToPath = NonNullable<NonNullable<Volume['secret']>['items']>[number];
 type DownwardItem = NonNullable<NonNullable<Volume['downwardAPI']>['items']>[number];
@@ -12,6 +12,7 @@ type Projected = NonNullable<Volume['projected']>;
 type ProjectedSource = NonNullable<Projected['sources']>[number];
 
 const hostPathTypes = ['', 'BlockDevice', 'CharDevice', 'Directory', 'DirectoryOrCreate', 'File', 'FileOrCreate', 'Socket'];
+const pullPolicies = ['Always', 'IfNotPresent', 'Never'];
 const modeDetail = 'must be a number between 0 and 0777 (octal), both inclusive';
 const tokenSecondsMin = 600;
 const tokenSecondsMax = 2 ** 32;
@@ -74,6 +75,8 @@ function validateOne(volume: Volume, type: string, path: string): FieldError[] {
       return validateNfs(volume.nfs, path);
     case 'csi':
       return volume.csi?.driver ? [] : [required(`${path}.driver`)];
+    case 'image':
+      return validateImage(volume.image, path);
     case 'ephemeral':
       return volume.ephemeral?.volumeClaimTemplate ? [] : [required(`${path}.volumeClaimTemplate`)];
     default:
@@ -91,6 +94,15 @@ function validateHostPath(source: Volume['hostPath'], path: string): FieldError[
   const errors = validateNoBacksteps(source.path, `${path}.path`);
   if (!hostPathTypes.includes(source.type ?? '')) errors.push(unsupported(`${path}.type`, source.type, hostPathTypes));
   return errors;
+}
+
+/** A template may leave the reference to whoever makes pods of it. */
+function validateImage(source: Volume['image'], path: string): FieldError[] {
+  const missing = !source?.reference && path.startsWith('spec.volumes[');
+  return [
+    ...(missing ? [required(`${path}.reference`)] : []),
+    ...checkOneOf(`${path}.pullPolicy`, source?.pullPolicy, pullPolicies),
+  ];
 }
 
 function validateNfs(source: Volume['nfs'], path: string): FieldError[] {
@@ -126,6 +138,7 @@ const targetsOf = (source: ProjectedSource): string[] => [
     (item) => item.path,
   ),
   ...(source.serviceAccountToken?.path ? [source.serviceAccountToken.path] : []),
+  ...(source.clusterTrustBundle?.path ? [source.clusterTrustBundle.path] : []),
 ];
 
 function validateProjectedSource(source: ProjectedSource, path: string): FieldError[] {
@@ -147,7 +160,32 @@ function validateProjectedSource(source: ProjectedSource, path: string): FieldEr
     if (!token.path) errors.push(required(`${path}.serviceAccountToken.path`));
     else errors.push(...validateLocalPath(token.path, `${path}.serviceAccountToken.path`));
   }
+  // Its path in messages is not the name of the field: so it is in Kubernetes.
+  if (source.clusterTrustBundle) {
+    errors.push(...validateTrustBundle(source.clusterTrustBundle, `${path}.clusterTrustBundlePEM`));
+  }
   return errors;
+}
+
+function validateTrustBundle(bundle: NonNullable<ProjectedSource['clusterTrustBundle']>, path: string): FieldError[] {
+  const { name, signerName, labelSelector, path: file } = bundle;
+  const errors: FieldError[] = [];
+  if (name != null && signerName != null) {
+    errors.push(invalidValue(path, bundle, 'only one of name and signerName may be used'));
+  } else if (name != null) {
+    if (name === '') errors.push(required(`${path}.name`, 'must be a valid object name'));
+    // A signer's bundles carry its name before the last colon, with a colon for the slash.
+    const parts = name.split(':');
+    for (const detail of isDns1123Subdomain(parts.at(-1) ?? '')) {
+      errors.push(invalidValue(`${path}.name`, name, `not a valid clustertrustbundlename: ${detail}`));
+    }
+    if (labelSelector) {
+      errors.push(invalidValue(`${path}.labelSelector`, labelSelector, 'labelSelector must be unset if name is specified'));
+    }
+  } else if (signerName != null) {
+    if (signerName === '') errors.push(required(`${path}.signerName`, 'must be a valid signer name'));
+  } else errors.push(required(path, 'either name or signerName must be specified'));
+  return [...errors, ...(file ? validateLocalPath(file, `${path}.path`) : [required(`${path}.path`)])];
 }
 
 function validateItems(items: KeyToPath[] | undefined, path: string): FieldError[] {

@@ -1,5 +1,5 @@
 /**
- * What the pods of each node name, in memory: an agent reads no other ConfigMap or Secret. Fed by a watch of this peer's
+ * The pods of each node and what they name, in memory: an agent reads no other pod, ConfigMap or Secret. Fed by a watch of this peer's
  * store, so it knows a pod's names when an agent learns of the pod through this peer.
  */
 import { referencesOf } from '../../machinery/pod-references.ts';
@@ -52,7 +52,11 @@ export class PodReferences implements NodeReferences {
     if (!spec?.nodeName) return;
     const counts = this.#counts.get(spec.nodeName) ?? new Map<string, number>();
     const { configMaps, secrets } = referencesOf(spec);
-    const named = [...[...configMaps].map((name) => ['configmaps', name]), ...[...secrets].map((name) => ['secrets', name])];
+    const named = [
+      ['pods', metadata.name],
+      ...[...configMaps].map((name) => ['configmaps', name]),
+      ...[...secrets].map((name) => ['secrets', name]),
+    ];
     for (const [resource, name] of named) {
       const key = `${resource}/${metadata.namespace}/${name}`;
       const count = (counts.get(key) ?? 0) + by;

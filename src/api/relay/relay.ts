@@ -3,9 +3,11 @@
  * machine that holds the state, with the user's name beside it. Tokens are checked there. Nothing is kept: bytes pass through at the
  * speed of the slower side.
  *
- * A request is given up on one machine and begun on another only when nothing of it can have had an effect: before it was sent, or
- * when it only reads and no answer has begun. A write whose machine is lost in between is answered with 503, a stream or watch ends.
+ * A request whose machine is lost is asked for again on another one when that can do no harm: when it was not sent yet, when it only
+ * reads and no answer has begun, or when it is a write whose body and answer are small enough to be held here. Such a write has an id,
+ * by which the other machine knows what became of it. Any other write is answered with 503 then; a stream or watch ends.
  */
+import { randomUUID } from 'node:crypto';
 import http, { type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -19,11 +21,13 @@ import type { Authenticate } from '../http/handler.ts';
 import { Listeners } from '../http/server.ts';
 import { refuseUpgrade } from '../http/upgrades.ts';
 import type { Relay, RelayOptions, User } from '../types.ts';
+import { BodyRoom } from './body-room.ts';
 import { encodeMemberUser, memberUserHeader } from './member-user.ts';
+import { encodeRelayedWrite, relayedWriteHeader, unknownFate } from './relayed-write.ts';
 
 /** Requests, watches and streams under way; each is a stream to the other machine. */
 export const relayedMax = 900;
-const readAttemptsMax = 3;
+const attemptsMax = 5;
 const idleConnectionsMax = 32;
 const idleMs = 60_000;
 
@@ -41,6 +45,7 @@ const ownHeaders = new Set([
     'expect',
   ],
   memberUserHeader,
+  relayedWriteHeader,
 ]);
 
 class Connections extends http.Agent {
@@ -83,6 +88,7 @@ class Relaying {
   readonly #connect: RelayOptions['connect'];
   readonly #connections: Connections;
   readonly #logger: Logger;
+  readonly #room = new BodyRoom();
   #underWay = 0;
 
   constructor(connect: RelayOptions['connect'], logger: Logger) {
@@ -102,8 +108,8 @@ class Relaying {
     try {
       if (this.#underWay > relayedMax) throw serviceUnavailable(`more than ${relayedMax} requests are under way on this machine`);
       const headers = headersFor(request, await authenticate(exchange.signal));
-      if (!onlyReads(exchange) && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked';
-      await this.#pass(exchange, response, headers);
+      if (onlyReads(exchange)) await this.#pass(exchange, response, headers);
+      else await this.#write(exchange, response, headers);
     } catch (error) {
       await this.#fail(exchange, error);
     } finally {
@@ -133,27 +139,72 @@ class Relaying {
     }
   }
 
-  async #pass(exchange: Exchange, response: ServerResponse, headers: OutgoingHttpHeaders): Promise<void> {
-    const reads = onlyReads(exchange);
-    for (let attempt = 1; ; attempt++) {
-      let answer: IncomingMessage;
-      try {
-        answer = await this.#ask(exchange, headers);
-      } catch (error) {
-        if (exchange.signal.aborted) return;
-        this.#logger.debug({ error: errorMessage(error), path: exchange.path, attempt }, 'a request was not answered');
-        if (reads && attempt < readAttemptsMax) continue;
-        throw error;
-      }
-      return await copied(answer, response, exchange);
+  async #write(exchange: Exchange, response: ServerResponse, headers: OutgoingHttpHeaders): Promise<void> {
+    const held = await this.#room.take(exchange.request);
+    try {
+      if (!held.whole && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked';
+      if (!held.whole) return await copied(await this.#ask(exchange, headers, { begun: held.begun }), response, exchange);
+      const body = Buffer.concat(held.begun);
+      await this.#writeOnce(exchange, response, { ...headers, 'content-length': String(body.length) }, body);
+    } finally {
+      held.release();
     }
   }
 
-  /** The answer, after its head. */
-  #ask(exchange: Exchange, headers: OutgoingHttpHeaders): Promise<IncomingMessage> {
+  /** Asks for a write until some machine has answered it, under one id. */
+  async #writeOnce(exchange: Exchange, response: ServerResponse, headers: OutgoingHttpHeaders, body: Buffer): Promise<void> {
+    const id = randomUUID();
+    await this.#attempts(exchange, async (attempt) => {
+      headers[relayedWriteHeader] = encodeRelayedWrite({ id, attempt });
+      const answer = await this.#ask(exchange, headers, { begun: [body], whole: true, fresh: attempt > 1 });
+      const held = await this.#room.take(answer).catch((error: Error) => Promise.reject(unknownFate(error.message)));
+      try {
+        if (!held.whole) return await copied(answer, response, exchange, held.begun);
+        response.writeHead(answer.statusCode ?? 502, endToEnd(answer));
+        response.end(Buffer.concat(held.begun));
+      } finally {
+        held.release();
+      }
+    });
+  }
+
+  async #pass(exchange: Exchange, response: ServerResponse, headers: OutgoingHttpHeaders): Promise<void> {
+    await this.#attempts(exchange, async (attempt) => {
+      await copied(await this.#ask(exchange, headers, { fresh: attempt > 1 }), response, exchange);
+    });
+  }
+
+  /** Repeats what fails before its answer has begun. */
+  async #attempts(exchange: Exchange, run: (attempt: number) => Promise<void>): Promise<void> {
+    let lost: unknown;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await run(attempt);
+      } catch (error) {
+        if (exchange.signal.aborted) return;
+        this.#logger.debug({ error: errorMessage(error), path: exchange.path, attempt }, 'a request was not answered');
+        // What was not sent now may have been sent before.
+        if (error instanceof StatusError) lost = error;
+        else if (!onlyReads(exchange)) throw lost ?? error;
+        if (exchange.started || attempt >= attemptsMax) throw lost ?? error;
+      }
+    }
+  }
+
+  /**
+   * The answer, after its head. `begun` comes before what is left of the request's body; `whole`: nothing is left. `fresh`: on a
+   * connection of its own, since those that wait for use may all be of the machine that was lost.
+   */
+  async #ask(
+    exchange: Exchange,
+    headers: OutgoingHttpHeaders,
+    { begun = [], whole = false, fresh = false }: { begun?: readonly Buffer[]; whole?: boolean; fresh?: boolean },
+  ): Promise<IncomingMessage> {
     const { request, signal } = exchange;
-    return new Promise((resolve, reject) => {
-      const outgoing = http.request({ agent: this.#connections, method: exchange.method, path: request.url, headers });
+    const socket = fresh ? await this.#connect(signal) : undefined;
+    const way = socket ? { createConnection: () => socket } : { agent: this.#connections };
+    return await new Promise((resolve, reject) => {
+      const outgoing = http.request({ ...way, method: exchange.method, path: request.url, headers });
       const onAbort = () => outgoing.destroy(new Error('the client has gone'));
       signal.addEventListener('abort', onAbort, { once: true });
       outgoing.once('close', () => signal.removeEventListener('abort', onAbort));
@@ -162,9 +213,11 @@ class Relaying {
         sent = true;
       });
       outgoing.once('response', resolve);
-      outgoing.once('error', (error) => reject(sent ? unknownFate(error) : error));
+      outgoing.on('error', (error) => reject(sent ? unknownFate(error.message) : error));
+      for (const chunk of begun) outgoing.write(chunk);
+      if (whole) outgoing.end();
       // A body that nobody sends has ended already.
-      request.pipe(outgoing);
+      else request.pipe(outgoing);
     });
   }
 
@@ -181,9 +234,6 @@ class Relaying {
 }
 
 const onlyReads = ({ method }: Exchange) => method === 'GET' || method === 'HEAD';
-
-const unknownFate = (error: Error) =>
-  serviceUnavailable(`the machine that was to answer was lost; the request may still have taken effect: ${error.message}`);
 
 function asStatus(error: unknown): StatusError {
   return error instanceof StatusError ? error : serviceUnavailable(errorMessage(error));
@@ -219,10 +269,16 @@ function headOf({ method, url }: IncomingMessage, headers: OutgoingHttpHeaders):
 }
 
 /** Resolves when the answer has come to its end, or either side was lost: then the client sees that it is not whole. */
-function copied(answer: IncomingMessage, response: ServerResponse, exchange: Exchange): Promise<void> {
+function copied(
+  answer: IncomingMessage,
+  response: ServerResponse,
+  exchange: Exchange,
+  begun: readonly Buffer[] = [],
+): Promise<void> {
   return new Promise((resolve) => {
     response.writeHead(answer.statusCode ?? 502, endToEnd(answer));
     response.flushHeaders();
+    for (const chunk of begun) response.write(chunk);
     const over = () => {
       if (!answer.complete) exchange.destroy();
       answer.destroy();

@@ -70,6 +70,8 @@ export class HookCaller {
       this.#options.logger.warn({ webhook: name, configuration: hook.configuration }, `${failed}; ignored as its policy says`);
       return undefined;
     }
+    for (const [key, value] of Object.entries(response.auditAnnotations ?? {}))
+      request.notes.add(`${name}/${key}`, String(value));
     for (const text of response.warnings ?? []) request.warnings.push(text);
     if (!response.allowed) throw deniedBy(name, response.status);
     return response;

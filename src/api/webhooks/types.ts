@@ -62,4 +62,5 @@ export interface ReviewResponse {
   patch?: string;
   patchType?: string;
   warnings?: string[];
+  auditAnnotations?: Record<string, string>;
 }

@@ -96,7 +96,7 @@ export async function movePeer(state: LabState, peer: LabPeer, address: string):
 }
 
 /** A lab is a guest on a machine whose disk may be as full as its owner likes: no pod has to go for that. */
-const diskOff = { 'nodefs.available': '0%', 'nodefs.inodesFree': '0%', 'imagefs.available': '0%' };
+const diskOff = { 'nodefs.available': '0%', 'nodefs.inodesFree': '0%', 'imagefs.available': '0%', 'imagefs.inodesFree': '0%' };
 
 function writePeerConfig(state: LabState, peer: LabPeer, address: string): void {
   mkdirSync(peer.dataDir, { recursive: true, mode: 0o700 });

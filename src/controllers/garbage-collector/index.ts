@@ -14,8 +14,8 @@ import { blockers, foreground, isOrphaning, isWaiting, type OwnerState, orphan, 
 
 const workers = 8;
 const ownersIndex = 'owners';
-/** Short-lived and many, or not stored at all: a copy of these would cost more than it could ever find. */
-const neverOwned = new Set(['events', 'leases']);
+/** Short-lived and many: a copy of these would cost more than it could ever find. Their deletions wait for nobody (see the kind). */
+const neverOwned = new Set(['events']);
 /** uids that the server has said are gone. */
 const absentMax = 1_000;
 

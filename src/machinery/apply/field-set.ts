@@ -30,12 +30,15 @@ function childrenOf(of: FieldSet): [string, FieldSet][] {
   return Object.entries(of).filter(([step]) => step !== '.');
 }
 
+// These three run with every write, for sets of which most are empty or share nothing: they make nothing before they must.
+
 /** What is in both. */
 export function intersection(a: FieldSet, b: FieldSet): FieldSet {
   const result: Record<string, FieldSet> = {};
-  for (const [step, child] of childrenOf(a)) {
-    const other = b[step];
-    const shared = other && node(isMember(child) && isMember(other), intersection(child, other));
+  for (const step in a) {
+    const [child, other] = [a[step]!, b[step]];
+    if (step === '.' || !other) continue;
+    const shared = node(isMember(child) && isMember(other), intersection(child, other));
     if (shared) result[step] = shared;
   }
   return result;
@@ -44,9 +47,10 @@ export function intersection(a: FieldSet, b: FieldSet): FieldSet {
 /** What is in `a`, but not in `b`. Gives `a` itself when they share nothing. */
 export function difference(a: FieldSet, b: FieldSet): FieldSet {
   let result: Record<string, FieldSet> | undefined;
-  for (const [step, child] of childrenOf(a)) {
-    const other = b[step];
-    const kept = other ? subtractNode(child, other) : child;
+  for (const step in b) {
+    const child = step === '.' || !Object.hasOwn(a, step) ? undefined : a[step];
+    if (!child) continue;
+    const kept = subtractNode(child, b[step]!);
     if (kept === child) continue;
     result ??= { ...a };
     if (kept) result[step] = kept;
@@ -66,20 +70,20 @@ function subtractNode(a: FieldSet, b: FieldSet): FieldSet | undefined {
 
 /** What is in either. Gives `a` itself when `b` adds nothing. */
 export function union(a: FieldSet, b: FieldSet): FieldSet {
-  const result: Record<string, FieldSet> = {};
-  let same = true;
-  for (const [step, child] of childrenOf(a)) {
-    const other = b[step];
-    const merged = other ? unionNodes(child, other) : child;
-    if (merged !== child) same = false;
+  let result: Record<string, FieldSet> | undefined;
+  for (const step in b) {
+    if (step === '.') continue;
+    const child = Object.hasOwn(a, step) ? a[step]! : undefined;
+    const merged = child ? unionNodes(child, b[step]!) : b[step]!;
+    if (merged === child) continue;
+    result ??= withoutDot(a);
     result[step] = merged;
   }
-  for (const [step, child] of childrenOf(b)) {
-    if (Object.hasOwn(a, step)) continue;
-    same = false;
-    result[step] = child;
-  }
-  return same ? a : result;
+  return result ?? a;
+}
+
+function withoutDot({ '.': _, ...children }: FieldSet): Record<string, FieldSet> {
+  return children;
 }
 
 function unionNodes(a: FieldSet, b: FieldSet): FieldSet {
@@ -106,7 +110,8 @@ export class FieldSetBuilder {
 
   add(path: readonly string[]): void {
     let at = this.#root;
-    for (const [index, step] of path.entries()) {
+    for (let index = 0; index < path.length; index++) {
+      const step = path[index]!;
       const last = index === path.length - 1;
       const child = at[step] as Record<string, FieldSet> | undefined;
       if (!child) {
@@ -129,8 +134,15 @@ export class FieldSetBuilder {
 export function sorted(set: FieldSet): FieldSet {
   const steps = Object.keys(set);
   if (steps.length === 0) return set;
-  if (steps.length > 1) steps.sort(compareSteps);
-  return Object.fromEntries(steps.map((step) => [step, sorted(set[step]!)]));
+  if (!inOrder(steps)) steps.sort(compareSteps);
+  const result: Record<string, FieldSet> = {};
+  for (const step of steps) result[step] = sorted(set[step]!);
+  return result;
+}
+
+function inOrder(steps: readonly string[]): boolean {
+  for (let index = 1; index < steps.length; index++) if (compareSteps(steps[index - 1]!, steps[index]!) > 0) return false;
+  return true;
 }
 
 /** `.`, then names, keys and values; keys by their members, numbers as numbers. */

@@ -84,7 +84,7 @@ function ownMetadata(metadata: Members): Members | undefined {
 
 /** Differences between two states in every form in which entries speak, each worked out once. */
 class Differences {
-  readonly #known = new Map<Form, Difference & { touched: FieldSet }>();
+  readonly #known = new Map<Form, Difference>();
   readonly #before: object | undefined;
   readonly #after: object;
   readonly #facts: WriteFacts;
@@ -95,17 +95,21 @@ class Differences {
     this.#facts = facts;
   }
 
-  in(form: Form): Difference & { touched: FieldSet } {
+  in(form: Form): Difference {
     const known = this.#known.get(form);
     if (known) return known;
     const { forms, form: own, inScope } = this.#facts;
     const part = (object: object) => ownable(form === own ? object : forms.convert(object, own, form), inScope);
     // An object that is new begins as an empty one, not as nothing.
     const found = compare(this.#before ? part(this.#before) : {}, part(this.#after), form.shape);
-    const touched = union(union(found.added, found.modified), found.removed);
-    const all = { ...found, touched };
-    this.#known.set(form, all);
-    return all;
+    this.#known.set(form, found);
+    return found;
+  }
+
+  /** What is not as it was, in whatever way. */
+  touched(form: Form): FieldSet {
+    const { added, modified, removed } = this.in(form);
+    return union(union(added, modified), removed);
   }
 }
 
@@ -127,7 +131,7 @@ export function trackUpdate(
   const former = entries.find((entry) => sameOwner(entry, owner));
   const rest = without(
     entries.filter((entry) => entry !== former),
-    (entry) => differences.in(forms.of(entry.apiVersion)).touched,
+    (entry) => differences.touched(forms.of(entry.apiVersion)),
   );
   const kept = former ? difference(former.fieldsV1, own.removed) : {};
   const all = union(kept, taken);
@@ -169,7 +173,7 @@ export function applyConfiguration(
     return union(added, modified);
   };
   if (!facts.force) refuseConflicts(others, changedFor);
-  const rest = without(others, (entry) => differences.in(forms.of(entry.apiVersion)).touched);
+  const rest = without(others, (entry) => differences.touched(forms.of(entry.apiVersion)));
   const unchanged = sameValue(ownable(live, facts.inScope), ownable(object, facts.inScope));
   const sameClaim = former && former.apiVersion === owner.apiVersion && sameSet(former.fieldsV1, fields);
   if (unchanged && sameClaim && recorded.length > 0) return { object: live, entries: recorded };

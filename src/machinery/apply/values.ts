@@ -54,11 +54,11 @@ export function memberShape(shape: Shape, name: string): Shape {
 }
 
 /** How a value is walked: by members, by items, or not at all. */
-export function walkOf(shape: Shape, ...values: unknown[]): 'members' | 'items' | 'leaf' {
+export function walkOf(shape: Shape, one: unknown, other?: unknown): 'members' | 'items' | 'leaf' {
   if (shape.form === 'leaf') return 'leaf';
-  const there = values.filter((value) => !isAbsent(value));
   if (shape.form === 'keyed' || shape.form === 'set') {
-    return there.every((value) => Array.isArray(value) && stepsOf(value, shape) !== undefined) ? 'items' : 'leaf';
+    const fits = (value: unknown) => isAbsent(value) || (Array.isArray(value) && stepsOf(value, shape) !== undefined);
+    return fits(one) && fits(other) ? 'items' : 'leaf';
   }
-  return there.every(isMap) ? 'members' : 'leaf';
+  return (isAbsent(one) || isMap(one)) && (isAbsent(other) || isMap(other)) ? 'members' : 'leaf';
 }

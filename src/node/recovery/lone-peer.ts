@@ -10,6 +10,7 @@ import type { MemberRecord } from '../cluster-records.ts';
 import { type NodeConfig, pathsOf } from '../config.ts';
 import { writeDurably } from '../durable-file.ts';
 import type { Identity } from '../identity.ts';
+import { createAuthority } from '../pki.ts';
 import { RecoveryError } from './errors.ts';
 import { type Refounding, refound } from './refounding.ts';
 import { commitStaging } from './staging.ts';
@@ -84,7 +85,8 @@ export async function becomeLonePeer(options: {
   const clusterId = randomUUID();
   const key = clusterKeyFor(image, [...sealed.keyFiles, pathsOf(config.dataDir).clusterKey], sealed.discard);
   if (key) writeClusterKey(join(staging, 'cluster.key'), key);
-  const refounding: Refounding = refound(image, self, clusterId, { discardSealed: sealed.discard });
+  const authority = sealed.discard ? await createAuthority(clock, 'kontiki-ca') : undefined;
+  const refounding: Refounding = refound(image, self, clusterId, { discardSealed: sealed.discard, authority });
   await writeImage(join(staging, 'store'), reviseImage(image, refounding));
   await writeFreshLog(join(staging, 'raft'), { peer: id, applied: { index: image.index, term: image.term }, term });
   writeDurably(join(staging, 'members.json'), JSON.stringify([{ id, addresses: self.addresses, nodeName }]));

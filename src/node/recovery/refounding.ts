@@ -1,6 +1,7 @@
 /** What changes in the store when one machine goes on alone, out of a snapshot or after the others were lost. Pure. */
 import { type StoreImage, type StoreRevision, sealedBy, sealingKeysKey } from '../../store/index.ts';
 import {
+  type AuthorityRecord,
   authorityKey,
   decodeRecord,
   encodeRecord,
@@ -33,14 +34,15 @@ export interface Refounding extends StoreRevision {
 /**
  * `self` becomes the only member of a cluster with a new id. Member records, claims of node names and join tokens of before go, and
  * so do the Node objects of the other members: their pods are then replaced like those of any deleted node. Everything else stays,
- * but for sealed values and their keys with `discardSealed`: when nobody has the cluster key any more.
+ * but for sealed values and their keys with `discardSealed`: when nobody has the cluster key any more. The authority is among them:
+ * `authority` takes its place then, and who trusted the former one has to be told.
  * Throws RecoveryError 'NothingToRecover' when the image is not that of a founded cluster.
  */
 export function refound(
   image: StoreImage,
   self: MemberRecord,
   clusterId: string,
-  { discardSealed = false }: { discardSealed?: boolean } = {},
+  { discardSealed = false, authority }: { discardSealed?: boolean; authority?: AuthorityRecord | undefined } = {},
 ): Refounding {
   const members: MemberRecord[] = [];
   const keys = new Set<string>();
@@ -70,6 +72,7 @@ export function refound(
       [memberPrefix, nodeNamePrefix, tokenPrefix].some((prefix) => key.startsWith(prefix)) || gone.has(key) || discarded.has(key),
     puts: new Map([
       [settingsKey, encodeRecord({ ...settings, clusterId })],
+      ...(authority && discarded.has(authorityKey) ? [[authorityKey, encodeRecord(authority)] as const] : []),
       [memberKey(self.id), encodeRecord(self)],
       [`${nodeNamePrefix}${self.nodeName}`, Buffer.from(JSON.stringify(self.id))],
     ]),

@@ -12,10 +12,10 @@ import type {
   StoreEvent,
   StoreReader,
   StoreRecord,
-  Transaction,
   TransactionResult,
   Watch,
   WatchListener,
+  Write,
 } from '../types.ts';
 import { seal, sealedBy } from './envelope.ts';
 import { sealingKeysKey } from './key-record.ts';
@@ -150,8 +150,8 @@ export class SealedStore extends SealedReader implements ClusterStore {
    * of an older key can follow. Throws what the store throws, StoreError 'NoSealingKey', and 'KeysUnsettled' when the keys keep
    * changing.
    */
-  async write(transaction: Omit<Transaction, 'requestId'>, signal?: AbortSignal): Promise<TransactionResult> {
-    const { conditions, operations } = transaction;
+  async write(transaction: Write, signal?: AbortSignal): Promise<TransactionResult> {
+    const { conditions, operations, requestId } = transaction;
     if (!operations.some(({ type, key }) => type === 'put' && this.seals(key))) return this.#cluster.write(transaction, signal);
     for (let attempt = 0; attempt < attemptsMax; attempt++) {
       const { key: sealing, modRevision } = this.ring.current;
@@ -162,10 +162,12 @@ export class SealedStore extends SealedReader implements ClusterStore {
             if (operation.type !== 'put' || !this.seals(operation.key)) return operation;
             return { ...operation, value: seal(sealing, operation.key, operation.value) };
           }),
+          requestId,
         },
         signal,
       );
-      if (result.ok || result.failed.key !== sealingKeysKey) return result;
+      // An id is used up by a failure: its owner tries again with another one.
+      if (result.ok || result.failed.key !== sealingKeysKey || requestId !== undefined) return result;
       // Applied here before this write was: the ring knows by now.
     }
     throw new StoreError('KeysUnsettled', 'the keys of sealed values keep changing: try again later');

@@ -226,7 +226,8 @@ function podFolders(dataDir: string): string[] {
     .filter(Boolean);
 }
 
-const untilMs = 60_000;
+/** Longer on an emulated machine. */
+const untilMs = Number(process.env.KONTIKI_TEST_UNTIL_MS ?? 60_000);
 
 /** Looks again and again until `look` gives something. */
 export async function until<T>(what: string, look: () => Promise<T> | T): Promise<NonNullable<T>> {

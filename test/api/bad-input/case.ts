@@ -1,8 +1,8 @@
 /** What a line of the tables says: what is asked, and how it is refused. */
 import type { Ask } from '../listening.ts';
 
-/** Code, reason, message, and for each cause `FIELD REASON`. */
-export type Refusal = [code: number, reason: string, message: string, causes?: string[]];
+/** Code, reason (undefined where Kubernetes gives none), message, and for each cause `FIELD REASON`. */
+export type Refusal = [code: number, reason: string | undefined, message: string, causes?: string[]];
 
 export type BadInput = [name: string, ask: Ask & { path: string }, refusal: Refusal];
 

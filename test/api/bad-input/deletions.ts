@@ -62,7 +62,7 @@ export const deletions: BadInput[] = [
     [
       409,
       'Conflict',
-      'Operation cannot be fulfilled on configmaps "here": Precondition failed: UID in precondition: x, UID in object meta: <uid>',
+      'Operation cannot be fulfilled on ConfigMap "here": the UID in the precondition (x) does not match the UID in record (<uid>). The object might have been deleted and then recreated',
     ],
   ],
   [
@@ -71,7 +71,7 @@ export const deletions: BadInput[] = [
     [
       409,
       'Conflict',
-      'Operation cannot be fulfilled on configmaps "here": the object has been modified; please apply your changes to the latest version and try again',
+      'Operation cannot be fulfilled on ConfigMap "here": the ResourceVersion in the precondition (1) does not match the ResourceVersion in record (<version>). The object might have been modified',
     ],
   ],
   [

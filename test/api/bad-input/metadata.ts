@@ -4,7 +4,35 @@ import { at, type BadInput, configMap, patch, post } from './case.ts';
 const made = (metadata: object) => post(at.configMaps, { metadata });
 const owner = (more: object = {}) => ({ apiVersion: 'v1', kind: 'Pod', name: 'p', uid: 'u', ...more });
 
+const versioned = 'resourceVersion should not be set on objects to be created';
+
 export const metadata: BadInput[] = [
+  ['a version of what is not there', made({ name: 'n', resourceVersion: '7' }), [500, undefined, versioned]],
+  ['a version of what is there', made({ name: 'here', resourceVersion: '7' }), [500, undefined, versioned]],
+  [
+    'another uid by a patch',
+    patch(`${at.configMaps}/here`, 'merge', { metadata: { uid: 'u' } }),
+    [
+      422,
+      'Invalid',
+      'ConfigMap "here" is invalid: metadata.uid: Invalid value: "u": field is immutable',
+      ['metadata.uid FieldValueInvalid'],
+    ],
+  ],
+  [
+    'another uid by apply',
+    patch(`${at.configMaps}/here?fieldManager=m`, 'apply', {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'here', uid: 'u' },
+    }),
+    [
+      422,
+      'Invalid',
+      'ConfigMap "here" is invalid: metadata.uid: Invalid value: "u": field is immutable',
+      ['metadata.uid FieldValueInvalid'],
+    ],
+  ],
   [
     'no name',
     made({}),

@@ -1,6 +1,6 @@
 /**
  * Admission by the Pod Security Standards that a namespace's labels ask for: pods that violate what is enforced are refused; of what
- * is only warned of, and of workloads whose pods would be refused, the caller is told. Source: Kubernetes documentation, "Pod Security
+ * is only warned of, and of workloads whose pods would be refused, the caller is told; the audit log of what is audited. Source: Kubernetes documentation, "Pod Security
  * Admission".
  */
 import { invalid } from '../../../machinery/status.ts';
@@ -12,7 +12,7 @@ import type { AdmissionPlugin, AdmissionRequest } from '../types.ts';
 import { evaluate, withDetails } from './evaluate.ts';
 import { existingViolations } from './existing-pods.ts';
 import { everyContainer, type Subject } from './findings.ts';
-import { formatStandard, isFree, type Policy, policyOf, type Standard, sameStandard, strictness } from './policy.ts';
+import { domain, formatStandard, isFree, type Policy, policyOf, type Standard, sameStandard, strictness } from './policy.ts';
 
 /** Where workloads have the template of their pods. */
 const templatePaths: Record<string, readonly string[]> = {
@@ -57,12 +57,15 @@ function policyAround({ target }: AdmissionRequest, store: StoreReader): Policy 
   return policyOf(namespace?.metadata.labels).policy;
 }
 
-function admitPod(request: AdmissionRequest, { enforce, warn: told }: Policy): void {
-  if (isFree(enforce) && isFree(told)) return;
+function admitPod(request: AdmissionRequest, policy: Policy): void {
+  const { enforce, audit, warn: told } = policy;
   const { metadata, spec } = request.object as Pod;
   const before = (request.oldObject as Pod | undefined)?.spec;
   if (before && sameJson(imagesOf(spec as PodSpec), imagesOf(before))) return;
+  request.notes.add(`${domain}/enforce-policy`, formatStandard(enforce));
+  if (isFree(enforce) && isFree(audit) && isFree(told)) return;
   const subject = { metadata, spec: spec as PodSpec };
+  noteOf(request, audit, subject);
   const violations = evaluate(enforce, subject);
   if (violations.length > 0) {
     throw refusal(request, `violates PodSecurity ${named(enforce)}: ${withDetails(violations)}`);
@@ -73,17 +76,30 @@ function admitPod(request: AdmissionRequest, { enforce, warn: told }: Policy): v
 /** What of a pod may change and be looked at: images, and containers that are added to debug it. */
 const imagesOf = (spec: PodSpec) => everyContainer(spec).map(({ name, image }) => [name, image]);
 
-function admitWorkload(request: AdmissionRequest, { warn: told }: Policy): void {
-  if (isFree(told)) return;
+function admitWorkload(request: AdmissionRequest, { audit, warn: told }: Policy): void {
+  if (isFree(audit) && isFree(told)) return;
   const path = templatePathOf(request) ?? [];
   const at = (object: unknown, name: string) => (object as Record<string, unknown> | undefined)?.[name];
   const template = path.reduce<unknown>(at, request.object as KubeObject) as PodTemplateSpec | undefined;
-  if (template?.spec) warnOf(request, told, { metadata: template.metadata ?? {}, spec: template.spec });
+  if (!template?.spec) return;
+  const subject = { metadata: template.metadata ?? {}, spec: template.spec };
+  noteOf(request, audit, subject);
+  warnOf(request, told, subject);
 }
 
 function warnOf(request: AdmissionRequest, standard: Standard, subject: Subject): void {
+  const complaint = wouldViolate(standard, subject);
+  if (complaint) warn(request, complaint);
+}
+
+function noteOf(request: AdmissionRequest, standard: Standard, subject: Subject): void {
+  const complaint = wouldViolate(standard, subject);
+  if (complaint) request.notes.add(`${domain}/audit-violations`, complaint);
+}
+
+function wouldViolate(standard: Standard, subject: Subject): string | undefined {
   const violations = evaluate(standard, subject);
-  if (violations.length > 0) warn(request, `would violate PodSecurity ${named(standard)}: ${withDetails(violations)}`);
+  return violations.length > 0 ? `would violate PodSecurity ${named(standard)}: ${withDetails(violations)}` : undefined;
 }
 
 const named = (standard: Standard) => JSON.stringify(formatStandard(standard));

@@ -16,7 +16,7 @@ export type Mode = 'enforce' | 'audit' | 'warn';
 export type Policy = Record<Mode, Standard>;
 
 const modes = ['enforce', 'audit', 'warn'] as const;
-const domain = 'pod-security.kubernetes.io';
+export const domain = 'pod-security.kubernetes.io';
 const free: Standard = { level: 'privileged', version: 'latest' };
 
 export const strictness = ({ level }: Standard): number => levels.indexOf(level);
