@@ -12,6 +12,7 @@ import { createAgent } from './agent.ts';
 import { createCgroups } from './host/cgroups.ts';
 import { createExecutor } from './host/executor.ts';
 import { readMachine } from './host/machine.ts';
+import { succeedExecutor } from './host/strays.ts';
 import { createImageStore } from './images/image-store.ts';
 import { createPodNetwork } from './network/pod-network.ts';
 import type { AgentOptions } from './types.ts';
@@ -22,12 +23,10 @@ async function main(): Promise<void> {
   const clock = systemClock;
   const { dataDir, podsMax, capacity, insecureRegistries } = options;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  // First of all, while this process is small: forks copy its memory map.
-  const executor = await createExecutor({ logger });
-  const [cgroups, machine] = await Promise.all([
-    createCgroups({ root: options.cgroupRoot }),
-    readMachine({ dataDir, podsMax, ...(capacity ? { capacity } : {}) }),
-  ]);
+  const cgroups = await createCgroups({ root: options.cgroupRoot });
+  // While this process is small: forks copy its memory map.
+  const executor = await createExecutor({ logger, prepare: (pid) => succeedExecutor(cgroups, pid) });
+  const machine = await readMachine({ dataDir, podsMax, ...(capacity ? { capacity } : {}) });
   const images = await createImageStore({ dataDir, executor, insecureRegistries, logger, clock });
   const network = createPodNetwork({ dataDir, executor, logger });
   const client = createHttpClient({ socketPath: options.apiSocket, userAgent: 'kontiki-agent' });

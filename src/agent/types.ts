@@ -232,10 +232,16 @@ export interface Cgroups {
   podProcesses(podUid: string): Promise<number | undefined>;
   /** Pods that have a cgroup below our root. */
   list(): Promise<string[]>;
-  /** A cgroup of its own for monitors (conmon), and for the daemon itself. */
+  /** A cgroup of its own for monitors (conmon), and for the process that starts them. */
   readonly monitorParent: string;
-  /** Puts a process into the monitor cgroup. */
+  /** Puts a process into the monitor cgroup; what it starts is in it too. */
   addMonitor(pid: number): Promise<void>;
+  /** The processes in the monitor cgroup. */
+  monitors(): Promise<number[]>;
+  /** The processes of one container; none when it has no cgroup. */
+  containerProcesses(podUid: string, containerId: string): Promise<number[]>;
+  /** For a container that the runtime does not know, or only in part. Nothing may run in it. AgentError 'Cgroup'. */
+  removeContainer(podUid: string, containerId: string): Promise<void>;
   /** Removes our root: only when nothing runs in it. */
   removeAll(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { PodRecord } from '../../src/agent/pods/record.ts';
+import { processStart } from '../../src/agent/runtime/process-identity.ts';
 import { pods } from '../../src/machinery/resources.ts';
 import { getText } from './support/agent-client.ts';
 import { image, Lab, until } from './support/lab.ts';
@@ -113,7 +114,7 @@ test('a start that an agent did not live to finish is made again, and is no rest
   await lab.startAgent();
   await until('it runs again', () => recordOf(metadata.uid!).containers.main?.current?.state === 'running');
   assert.is.not(pidOf(metadata.uid!), before);
-  assert.throws(() => process.kill(before, 0), /ESRCH/);
+  assert.is(await processStart(before), undefined);
   assert.is(recordOf(metadata.uid!).containers.main?.current?.attempt, 0);
 });
 
@@ -125,7 +126,7 @@ test('what has no readable record is removed, and the pod is started anew', asyn
   writeFileSync(join(lab.dataDir, 'pods', metadata.uid!, 'state.json'), '{"version":1,');
   await lab.startAgent();
   await until('it runs again', () => recordOf(metadata.uid!).containers.main?.current?.state === 'running');
-  assert.throws(() => process.kill(before, 0), /ESRCH/);
+  assert.is(await processStart(before), undefined);
 });
 
 test('a pod made anew under the same name is another pod', async () => {

@@ -39,6 +39,34 @@ test('the same status is written once, and conditions of others stay', async () 
   stop.abort();
 });
 
+test('statuses that say only that containers are being made are not written when the next follows at once', async () => {
+  const { api, writer, stop } = await setting();
+  const waiting = { name: 'c', ready: false, restartCount: 0, image: '', imageID: '' };
+  const making = (reason: string) => ({ containerStatuses: [{ ...waiting, state: { waiting: { reason } } }] });
+  writer.set(status('Pending', making('ContainerCreating')));
+  writer.set(status('Pending', { ...making('ContainerCreating'), podIP: '10.0.0.2', podIPs: [{ ip: '10.0.0.2' }] }));
+  writer.set(status('Running', { podIP: '10.0.0.2', podIPs: [{ ip: '10.0.0.2' }] }));
+  await writer.flushed(soon());
+  assert.equal(
+    api.statusWrites.map((pod) => (pod as Pod).status?.phase),
+    ['Running'],
+  );
+  stop.abort();
+});
+
+test('a status that containers are being made is written when nothing follows; another kind of waiting at once', async () => {
+  const { writer, stored, stop } = await setting();
+  const making = (reason: string) => ({
+    containerStatuses: [{ name: 'c', ready: false, restartCount: 0, image: '', imageID: '', state: { waiting: { reason } } }],
+  });
+  for (const reason of ['ContainerCreating', 'ErrImagePull']) {
+    writer.set(status('Pending', making(reason)));
+    await writer.flushed(soon());
+    assert.is((await stored())?.containerStatuses?.[0]?.state?.waiting?.reason, reason);
+  }
+  stop.abort();
+});
+
 test('what became old while the API was away is never sent', async () => {
   const { api, writer, stored, stop } = await setting();
   api.setAway(true);

@@ -169,6 +169,34 @@ test('the executor ends with its parent and takes running commands along', async
   }
 });
 
+test('a new executor process is prepared before it runs a command', async () => {
+  const prepared: number[] = [];
+  const gate = Promise.withResolvers<void>();
+  const own = await createExecutor({
+    logger: silentLogger,
+    prepare: async (pid) => {
+      prepared.push(pid);
+      if (prepared.length > 1) await gate.promise;
+    },
+  });
+  try {
+    assert.equal(prepared, [own.pid]);
+    process.kill(own.pid as number, 'SIGKILL');
+    await until(async () => prepared.length === 2);
+    let done = false;
+    const running = own.check('echo', ['now']).then((text) => {
+      done = true;
+      return text;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.not(done);
+    gate.resolve();
+    assert.is(await running, 'now\n');
+  } finally {
+    await own.close();
+  }
+});
+
 test('when the executor process dies, its commands fail typed and are gone, and the next one works', async () => {
   const own = await createExecutor({ logger: silentLogger });
   try {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -93,6 +93,23 @@ test('a Docker archive is imported with its config, found by every form of its n
   assert.is(inRoot(root, 'cat /tmp/file'), 'new\n');
   const other = await store.mountRoot('c2', found!);
   assert.is(inRoot(other, 'ls /tmp; cat /etc/greeting'), 'hello\n', 'containers do not see each other');
+});
+
+test('a root is of the image it is asked for, and of a removal that was cut short nothing stays', async () => {
+  const second = image([base, layer(entry('second', 'x'))]);
+  const tagged = [
+    { image: built, tags: ['one:1'] },
+    { image: second, tags: ['two:1'] },
+  ];
+  const [one, two] = await store.importArchive(dockerArchive(archive(), tagged), never);
+  await store.mountRoot('c1', one!);
+  const root = await store.mountRoot('c1', two!);
+  assert.is(inRoot(root, 'cat /second'), 'x');
+  // As when the executor died while the folder was deleted.
+  const doomed = join(folder, 'images/tmp/container-c1');
+  mkdirSync(join(doomed, 'upper'), { recursive: true });
+  await store.removeRoot('c1');
+  assert.not(existsSync(doomed));
 });
 
 test('several images in one archive share their layers', async () => {

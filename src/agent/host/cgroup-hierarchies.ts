@@ -94,6 +94,12 @@ export async function childCgroups(folder: string): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
+/** The processes directly in a cgroup; none when it is not there. */
+export async function processesIn(folder: string): Promise<number[]> {
+  const text = await readFile(join(folder, 'cgroup.procs'), 'utf8').catch(ignoring('ENOENT', 'ENODEV'));
+  return (text ?? '').split('\n').filter(Boolean).map(Number);
+}
+
 /**
  * Removes a cgroup and those in it, deepest first. The kernel answers EBUSY for a moment after the last process has gone,
  * so that is tried again for a second; then AgentError 'Cgroup'.

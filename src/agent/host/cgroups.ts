@@ -20,6 +20,7 @@ import {
   ignoring,
   makeCgroup,
   parseHierarchies,
+  processesIn,
   removeCgroup,
 } from './cgroup-hierarchies.ts';
 import { type CgroupUsage, field, readUsage, usageFiles } from './cgroup-usage.ts';
@@ -180,6 +181,22 @@ class CgroupTree implements Cgroups {
     }
   }
 
+  monitors(): Promise<number[]> {
+    return processesIn(join(this.#hierarchies.used[0]!.mountpoint, this.monitorParent));
+  }
+
+  async containerProcesses(podUid: string, containerId: string): Promise<number[]> {
+    const found = new Set<number>();
+    for (const folder of this.#containerFolders(podUid, containerId)) {
+      for (const pid of await processesIn(folder)) found.add(pid);
+    }
+    return [...found];
+  }
+
+  async removeContainer(podUid: string, containerId: string): Promise<void> {
+    for (const folder of this.#containerFolders(podUid, containerId)) await removeCgroup(folder, this.#clock);
+  }
+
   async removeAll(): Promise<void> {
     for (const { mountpoint } of this.#hierarchies.all) {
       await removeCgroup(join(mountpoint, this.#root), this.#clock);
@@ -189,6 +206,13 @@ class CgroupTree implements Cgroups {
       }
     }
     for (const pods of this.#shares.values()) pods.clear();
+  }
+
+  /** Where it may be: a runtime that was killed in the middle has made some of them. */
+  #containerFolders(podUid: string, containerId: string): string[] {
+    return this.#hierarchies.all.flatMap(({ mountpoint }) =>
+      classes.map((name) => join(mountpoint, this.#root, 'pods', name, `pod${podUid}`, containerId)),
+    );
   }
 
   async #make(path: string, { leaf } = { leaf: false }): Promise<void> {

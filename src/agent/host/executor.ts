@@ -19,6 +19,8 @@ export interface ExecutorOptions {
   concurrency?: number;
   /** Commands that wait. Default 1,000. */
   queueLength?: number;
+  /** Given each new executor process before it gets its first command: whatever the one before it left must be over then. */
+  prepare?: (pid: number) => Promise<void>;
 }
 
 type Ended = Extract<ExecutorReply, { kind: 'ended' }>;
@@ -65,16 +67,20 @@ class ExecutorClient implements Executor {
   readonly #logger: Logger;
   readonly #concurrency: number;
   readonly #queue: BoundedQueue<Job>;
+  readonly #prepare: ExecutorOptions['prepare'];
   readonly #jobs = new Map<number, Job>();
   #child: ChildProcess | undefined;
+  /** The child may be given commands. */
+  #ready = false;
   #startedMs = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #nextId = 1;
   #closed = false;
   #exited: Promise<void> = Promise.resolve();
 
-  constructor({ logger, concurrency = 32, queueLength = 1_000 }: ExecutorOptions) {
+  constructor({ logger, concurrency = 32, queueLength = 1_000, prepare }: ExecutorOptions) {
     this.#logger = logger;
+    this.#prepare = prepare;
     this.#concurrency = concurrency;
     this.#queue = new BoundedQueue(queueLength);
   }
@@ -95,14 +101,17 @@ class ExecutorClient implements Executor {
     child.on('message', (message) => this.#receive(message as ExecutorReply));
     // A failed start, kill or send; 'exit' or the send callback tells the rest.
     child.on('error', (error) => this.#logger.warn({ error }, 'executor process'));
+    // Only when its last messages have been read is it known which commands it had started.
+    const read = new Promise<void>((resolve) => child.once('disconnect', resolve));
     const exited = new Promise<void>((resolve) => {
-      child.once('exit', (exitCode, signal) => {
+      child.once('exit', async (exitCode, signal) => {
+        await read;
         this.#lost(child, `exit code ${exitCode}, signal ${signal}`);
         resolve();
       });
     });
     this.#exited = exited;
-    return new Promise((resolve, reject) => {
+    const spawned = new Promise<void>((resolve, reject) => {
       child.once('spawn', () => resolve());
       child.once('error', (error) => {
         // No 'exit' follows when the process was never there.
@@ -110,6 +119,20 @@ class ExecutorClient implements Executor {
         reject(new AgentError('ExecutorLost', `the executor process did not start: ${error.message}`, {}, error));
       });
     });
+    return spawned.then(() => this.#prepared(child));
+  }
+
+  async #prepared(child: ChildProcess): Promise<void> {
+    try {
+      await this.#prepare?.(child.pid!);
+    } catch (error) {
+      // Its end starts another.
+      child.kill('SIGKILL');
+      throw error;
+    }
+    if (this.#child !== child) return;
+    this.#ready = true;
+    this.#pump();
   }
 
   async run(command: string, args: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
@@ -189,7 +212,7 @@ class ExecutorClient implements Executor {
 
   #pump(): void {
     const child = this.#child;
-    while (child?.connected && this.#jobs.size < this.#concurrency) {
+    while (this.#ready && child?.connected && this.#jobs.size < this.#concurrency) {
       const job = this.#queue.shift();
       if (!job) return;
       if (job.state === 'done') continue;
@@ -233,6 +256,7 @@ class ExecutorClient implements Executor {
   #lost(child: ChildProcess, why: string): void {
     if (this.#child !== child) return;
     this.#child = undefined;
+    this.#ready = false;
     const jobs = [...this.#jobs.values()];
     this.#jobs.clear();
     for (const job of jobs) {
@@ -246,10 +270,7 @@ class ExecutorClient implements Executor {
   }
 
   #restart(): void {
-    this.start().then(
-      () => this.#pump(),
-      (error) => this.#logger.error({ error }, 'executor process did not start'),
-    );
+    this.start().catch((error) => this.#logger.error({ error }, 'executor process did not start'));
   }
 }
 

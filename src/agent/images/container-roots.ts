@@ -7,7 +7,7 @@ import { chown, lstat, mkdir, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
 import { AgentError } from '../errors.ts';
-import { readOptional, writeAtomic } from '../host/atomic-file.ts';
+import { readOptional, writeReplacing } from '../host/atomic-file.ts';
 import { type IdMapping, mountMapped } from '../host/user-namespaces.ts';
 import type { Executor, RootOptions } from '../types.ts';
 import { unmountBelow } from '../volumes/mounts.ts';
@@ -38,8 +38,8 @@ export class ContainerRoots {
     await mkdir(join(this.#folder, 'empty'), { recursive: true });
     for (const id of await readdir(join(this.#folder, 'containers'))) {
       const text = await readOptional(join(this.#folder, 'containers', id, 'container.json'));
-      // Without the record nothing was mounted yet; removeRoot takes the folder away.
-      if (text !== undefined) this.#records.set(id, JSON.parse(text) as RootRecord);
+      // Without the record nothing was mounted yet, or the machine has started anew since; removeRoot takes the folder away.
+      if (text) this.#records.set(id, JSON.parse(text) as RootRecord);
     }
   }
 
@@ -58,9 +58,13 @@ export class ContainerRoots {
       const folder = this.#containerFolder(containerId);
       const root = join(folder, 'root');
       const name = `containers/${containerId}`;
+      if (await isMountPoint(root)) {
+        if (this.#records.get(containerId)?.imageId === record.imageId) return root;
+        // The name of the image has come to mean another since.
+        await this.#removeNow(containerId);
+      }
       for (const part of readOnly ? ['root'] : ['upper', 'work', 'root']) await mkdir(join(folder, part), { recursive: true });
-      if (await isMountPoint(root)) return root;
-      await writeAtomic(join(folder, 'container.json'), JSON.stringify(record));
+      await writeReplacing(join(folder, 'container.json'), JSON.stringify(record));
       this.#records.set(containerId, record);
       if (mapping && !readOnly) await chown(join(folder, 'upper'), mapping.firstId, mapping.firstId);
       const shown = mapping ? await this.#mapLayers(folder, layers, mapping) : layers;
@@ -113,20 +117,27 @@ export class ContainerRoots {
   }
 
   async remove(containerId: string): Promise<void> {
-    await this.#serially(containerId, async () => {
-      const folder = this.#containerFolder(containerId);
-      const root = join(folder, 'root');
-      if (await isMountPoint(root)) await this.#unmount(root);
-      await this.#unmountLayers(folder);
-      if (await exists(folder)) {
-        // From here on the folder is nothing but leftovers, also for a start after a crash.
-        const doomed = join(this.#folder, 'tmp', `container-${containerId}`);
-        await this.#executor.check('rm', ['-rf', '--one-file-system', doomed], { timeoutMs: removeTimeoutMs });
-        await rename(folder, doomed);
-        await this.#executor.check('rm', ['-rf', '--one-file-system', doomed], { timeoutMs: removeTimeoutMs });
-      }
-      this.#records.delete(containerId);
-    });
+    await this.#serially(containerId, () => this.#removeNow(containerId));
+  }
+
+  async #removeNow(containerId: string): Promise<void> {
+    const folder = this.#containerFolder(containerId);
+    const root = join(folder, 'root');
+    if (await isMountPoint(root)) await this.#unmount(root);
+    await this.#unmountLayers(folder);
+    const doomed = join(this.#folder, 'tmp', `container-${containerId}`);
+    // From an earlier try that was cut short.
+    if (await exists(doomed)) await this.#delete(doomed);
+    if (await exists(folder)) {
+      // From here on the folder is nothing but leftovers, also for a start after a crash.
+      await rename(folder, doomed);
+      await this.#delete(doomed);
+    }
+    this.#records.delete(containerId);
+  }
+
+  async #delete(folder: string): Promise<void> {
+    await this.#executor.check('rm', ['-rf', '--one-file-system', folder], { timeoutMs: removeTimeoutMs });
   }
 
   async #unmount(root: string): Promise<void> {

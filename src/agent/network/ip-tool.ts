@@ -27,6 +27,13 @@ export class IpTool {
     if (lines.length > 0) await this.#run('ip', ['-batch', '-'], `${lines.join('\n')}\n`, netnsFile);
   }
 
+  /** First here, then in the namespace; for the price of one process from the agent's side. */
+  async batches(lines: readonly string[], insideLines: readonly string[], netnsFile: string): Promise<void> {
+    const script = 'printf %s "$0" | ip -batch - || exit; printf %s "$1" | nsenter --net="$2" ip -batch -';
+    const texts = [lines, insideLines].map((list) => `${list.join('\n')}\n`);
+    await this.#run('sh', ['-c', script, ...texts, netnsFile], undefined);
+  }
+
   /** The same for forwarding entries. */
   async bridgeBatch(lines: readonly string[]): Promise<void> {
     if (lines.length > 0) await this.#run('bridge', ['-batch', '-'], `${lines.join('\n')}\n`, undefined);

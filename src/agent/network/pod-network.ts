@@ -182,20 +182,18 @@ class NodePodNetwork implements PodNetwork {
     const device = deviceOf(podUid);
     const mac = macOf(parseAddress(ip) ?? 0);
     const gateway = formatAddress(gatewayOf(range));
-    await this.#ip.batch([
+    const outside = [
       `link add ${device} mtu ${this.#mtu} type veth peer name eth0 address ${mac} mtu ${this.#mtu} netns ${netnsFile}`,
       `link set ${device} master ${bridgeName} up`,
       `link set ${device} type bridge_slave hairpin on`,
-    ]);
-    await this.#ip.batch(
-      [
-        'link set lo up',
-        `address replace ${ip}/${range.prefixBits} dev eth0`,
-        'link set eth0 up',
-        `route replace default via ${gateway} dev eth0`,
-      ],
-      netnsFile,
-    );
+    ];
+    const inside = [
+      'link set lo up',
+      `address replace ${ip}/${range.prefixBits} dev eth0`,
+      'link set eth0 up',
+      `route replace default via ${gateway} dev eth0`,
+    ];
+    await this.#ip.batches(outside, inside, netnsFile);
   }
 
   async #disconnect(podUid: string, netnsFile: string): Promise<void> {

@@ -115,7 +115,8 @@ export async function launchContainer(context: LaunchContext, container: Contain
     const { stdin = false, stdinOnce = false } = container;
     const logFile = context.paths.log(container.name, attempt);
     const handler = record.runtimeHandler;
-    const identity = await runtime.create({ id, handler, bundle, logFile, spec, stdin, stdinOnce });
+    const podUid = pod.metadata.uid!;
+    const identity = await runtime.create({ id, podUid, handler, bundle, logFile, spec, stdin, stdinOnce });
     events.record(pod, 'Normal', 'Created', `Created container: ${container.name}`, fieldPath);
     await runtime.start(id);
     run.pid = identity.pid;
@@ -140,16 +141,20 @@ function referenceShown({ references }: Image, wanted: string): string {
   return references.find((full) => forms.some((form) => full === form || full.endsWith(`/${form}`))) ?? wanted;
 }
 
-/** Gives back what a run that ended held on the host. Its bundle and log stay. Idempotent. */
+/** Gives back what a run that ended, or did not begin, held on the host, once. Its bundle and log stay. Idempotent. */
 export async function releaseRun(
   context: Pick<LaunchContext, 'services' | 'paths'>,
   container: string,
   run: ContainerRun,
 ): Promise<void> {
   const { runtime, images, executor } = context.services;
-  await runtime.delete(run.id);
+  if (run.released) return;
+  if (run.state === 'creating') await runtime.abandon(context.paths.uid, run.id);
+  else await runtime.delete(run.id);
   await images.removeRoot(run.id);
   await unmountBelow(context.paths.subPathsOf(container, run.attempt), executor);
+  // A run that is being created is made again under the same id.
+  if (run.state === 'exited') run.released = true;
 }
 
 /** Logs are kept of the current and the last run. */

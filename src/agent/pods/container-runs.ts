@@ -1,18 +1,20 @@
 /** The containers of one pod: starts, watches, probes and stops their runs, and remembers why one cannot start yet. */
 import type { Container, Pod } from '../../machinery/types.ts';
+import { endOrphans } from '../runtime/exec.ts';
 import { fieldPathOf, launchContainer, podLabel, releaseRun } from './container-launch.ts';
 import { ContainerWaiting } from './container-waiting.ts';
 import type { PodGround } from './ground.ts';
 import { runPostStart } from './hooks.ts';
-import { ImagePuller } from './image-puller.ts';
+import { ImagePuller, pullPolicyOf } from './image-puller.ts';
 import { rotateLog } from './log-rotation.ts';
 import type { PodObjects } from './objects.ts';
 import { RunObserver } from './observe.ts';
 import { type PodPlan, restartPolicyOf, type Waiting } from './plan.ts';
 import { addressOf, containersOf, ephemeralOf, fieldValuesOf, type PodContext } from './pod-context.ts';
 import { PodProbes } from './probes.ts';
-import type { ContainerRun } from './record.ts';
+import { type ContainerRun, containerId } from './record.ts';
 import { ContainerStopper } from './stop.ts';
+import { hasOwnUsers } from './user-namespace.ts';
 
 export interface ContainerRunsOptions {
   context: PodContext;
@@ -45,6 +47,8 @@ export class ContainerRuns {
   #waiting: Record<string, Waiting> = {};
   /** Wall time before which a container is not tried again. */
   readonly #retryAtMs = new Map<string, number>();
+  /** Under way: who sees the end of a run while another releases it waits for that. */
+  readonly #releases = new Map<string, Promise<void>>();
   /** The run after which a container was last said to back off. */
   readonly #backOffTold = new Map<string, string>();
 
@@ -86,6 +90,7 @@ export class ContainerRuns {
       if (run?.state === 'creating') await releaseRun({ services, paths }, container.name, run);
       if (run?.state !== 'running') continue;
       run.resources ??= container.resources ?? {};
+      await endOrphans(paths.bundle(container.name, run.attempt));
       services.exits.on(run.id, () => waker.wake());
       this.probes.begin(pod, container, run, { adopted: true });
     }
@@ -98,6 +103,7 @@ export class ContainerRuns {
     let pending = false;
     for (const container of containersOf(pod)) {
       const run = this.#current(container);
+      if (run?.state === 'exited' && !run.released) await this.#release(container, run);
       if (run?.state !== 'running') continue;
       pending = (await this.#observe(container, run)) || pending;
       await rotateLog(paths, container.name, run.attempt);
@@ -137,6 +143,32 @@ export class ContainerRuns {
   due(plan: PodPlan): boolean {
     const nowMs = this.#context.services.clock.wallMs();
     return plan.actions.some(({ type, container }) => type === 'start' && (this.#retryAtMs.get(container) ?? 0) <= nowMs);
+  }
+
+  /** Mounts what is due where the image is here for sure. Never rejects: a start that finds no root mounts it, and says what is wrong. */
+  async mountRoots(plan: PodPlan): Promise<void> {
+    const { services, record, uid } = this.#context;
+    const { images, clock, logger } = services;
+    // User ids of its own come with the sandbox.
+    if (hasOwnUsers(this.#context.pod())) return;
+    const nowMs = clock.wallMs();
+    const mount = async ({ name, image = '' }: Container, attempt: number) => {
+      const found = await images.find(image);
+      if (found) await images.mountRoot(containerId(uid, name, attempt), found);
+    };
+    await Promise.all(
+      plan.actions.map(async (action) => {
+        const { type, container: name } = action;
+        const container = containersOf(this.#context.pod()).find((one) => one.name === name)!;
+        // What was begun is removed first.
+        const begun = record.containers[name]?.current?.state === 'creating';
+        if (type !== 'start' || begun || pullPolicyOf(container.image ?? '', container.imagePullPolicy) === 'Always') return;
+        if ((this.#retryAtMs.get(name) ?? 0) > nowMs) return;
+        await mount(container, action.attempt).catch((error: unknown) =>
+          logger.debug({ error, container: name }, 'root not mounted yet'),
+        );
+      }),
+    );
   }
 
   /** Does what the plan says. True when something changed that makes a new plan worth while. */
@@ -180,7 +212,7 @@ export class ContainerRuns {
   /** Records the end of a run, once. True while its exit code may still come. */
   async #observe(container: Container, run: ContainerRun): Promise<boolean> {
     if (run.state !== 'running') return false;
-    const { services, paths, waker, save } = this.#context;
+    const { services, waker, save } = this.#context;
     const { exit, pending } = await this.#observer.observe(container, run);
     // Somebody else may have seen the end while we looked.
     if (!exit || (run.state as ContainerRun['state']) === 'exited') return pending;
@@ -190,8 +222,21 @@ export class ContainerRuns {
     this.probes.end(container.name);
     waker.wake();
     await save();
-    await releaseRun({ services, paths }, container.name, run);
+    await this.#release(container, run);
     return false;
+  }
+
+  /** The end of a run is on record before its remains go: whoever dies in between, or fails, finds them again. */
+  async #release(container: Container, run: ContainerRun): Promise<void> {
+    const { services, paths, save } = this.#context;
+    const known = this.#releases.get(run.id);
+    if (known) return known;
+    const release = (async () => {
+      await releaseRun({ services, paths }, container.name, run);
+      await save();
+    })().finally(() => this.#releases.delete(run.id));
+    this.#releases.set(run.id, release);
+    return release;
   }
 
   async #start(container: Container, attempt: number, signal: AbortSignal): Promise<boolean> {

@@ -2,7 +2,6 @@
  * The ground a pod's containers stand on: its cgroup, namespaces, address and volumes. `prepare` makes what is missing and is
  * quick when nothing is; `remove` takes it all away.
  */
-import { abortable } from '../../lib/deferred.ts';
 import { errorMessage } from '../../lib/errors.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
 import type { Pod, PodSpec } from '../../machinery/types.ts';
@@ -77,9 +76,20 @@ export class PodGround {
 
   /** Rejects with the signal's reason, AgentError 'Sandbox', 'Network' or 'Volume'; the events are recorded here. */
   async prepare(signal: AbortSignal): Promise<void> {
-    const { services } = this.#context;
     const pod = this.#context.pod();
     if (!this.#cgroupParent) await this.limit((limits) => limits(pod.spec!));
+    if (hasOwnUsers(pod)) {
+      // Volumes are shown with the owners of the sandbox.
+      await this.#prepareSandbox(pod, signal);
+      return this.#prepareVolumes(pod, signal);
+    }
+    // Neither needs the other. Both have ended when this does: nothing goes on behind a teardown.
+    const parts = await Promise.allSettled([this.#prepareSandbox(pod, signal), this.#prepareVolumes(pod, signal)]);
+    for (const part of parts) if (part.status === 'rejected') throw part.reason;
+  }
+
+  async #prepareSandbox(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { services } = this.#context;
     try {
       if (!pod.spec?.hostNetwork) await services.networkReady(signal);
       signal.throwIfAborted();
@@ -91,7 +101,11 @@ export class PodGround {
       services.events.record(pod, 'Warning', 'FailedCreatePodSandBox', message);
       throw error;
     }
-    await abortable(this.#objects.synced(signal), signal);
+  }
+
+  async #prepareVolumes(pod: Pod, signal: AbortSignal): Promise<void> {
+    const { services } = this.#context;
+    await this.#objects.synced(signal);
     try {
       await this.#tokens.ensure(pod, signal);
       await this.volumes.setUp(pod);
@@ -149,12 +163,12 @@ export class PodGround {
     const mapping = mappingOf(pod, record, paths);
     const place = { paths, nodeName: options.nodeName, executor, mapping };
     await ensureSandbox(pod, place);
-    if (!pod.spec?.hostNetwork) {
-      record.ip = (await network.attach(uid, paths.netns)).ip;
-      await services.hostPorts.lead(uid, record.ip);
-    }
-    await writePodFiles(pod, place, addressOf(this.#context));
+    const ip = pod.spec?.hostNetwork ? undefined : (await network.attach(uid, paths.netns)).ip;
+    if (ip !== undefined) await services.hostPorts.lead(uid, ip);
+    await writePodFiles(pod, place, ip ?? addressOf(this.#context));
     if (pod.spec?.shareProcessNamespace) await this.#startPause(pod);
+    // Last: with the address on record the sandbox counts as whole.
+    record.ip = ip;
     this.#ready = true;
     await save();
     publish();
@@ -166,7 +180,7 @@ export class PodGround {
     const mapping = mappingOf(pod, record, paths);
     const { pid: namespaceFile, ...namespaces } = namespacesOf(pod, paths);
     const id = containerId(uid, pauseName, 0);
-    const place = { runtime, id, bundle: paths.pause, rootfs: paths.pauseRoot };
+    const place = { runtime, podUid: uid, id, bundle: paths.pause, rootfs: paths.pauseRoot };
     await stopPause(place, record.pause);
     await unmountBelow(namespaceFile!, executor);
     const cgroupsPath = `${this.cgroupParent}/${id}`;

@@ -51,7 +51,7 @@ export class ImagePuller {
     signal: AbortSignal,
   ): Promise<Image> {
     const { images, events, clock } = this.#options;
-    const policy = wanted || (/:[^/]+$/.test(reference) && !reference.endsWith(':latest') ? 'IfNotPresent' : 'Always');
+    const policy = pullPolicyOf(reference, wanted);
     const present = policy === 'Always' ? undefined : await this.#find(reference, pod, fieldPath);
     if (present) {
       events.record(pod, 'Normal', 'Pulled', `Container image "${reference}" already present on machine`, fieldPath);
@@ -121,6 +121,11 @@ export class ImagePuller {
     // Asked again at once, the back-off itself becomes what the container waits for.
     return new ContainerWaiting(reason, message, nowMs + 1_000);
   }
+}
+
+/** As given, or by the tag. */
+export function pullPolicyOf(reference: string, given: string | undefined): string {
+  return given || (/:[^/]+$/.test(reference) && !reference.endsWith(':latest') ? 'IfNotPresent' : 'Always');
 }
 
 /** `1.234s`, `56ms`: how Go prints durations of this size. */

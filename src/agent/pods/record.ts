@@ -44,6 +44,8 @@ export interface ContainerRun {
   exit?: RunExit;
   /** Requests and limits in force for it. */
   resources?: Resources;
+  /** What it held on the host has been given back. */
+  released?: true;
   /** Ended because the pod's description changed: started again whatever its exit code, and at once. */
   replaced?: boolean;
 }
@@ -99,6 +101,7 @@ export const pauseName = '_pause';
 export function podPaths(dataDir: string, podUid: string) {
   const dir = join(dataDir, 'pods', podUid);
   return {
+    uid: podUid,
     dir,
     state: join(dir, fileName),
     netns: join(dir, '_ns', 'net'),

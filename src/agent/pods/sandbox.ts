@@ -2,7 +2,7 @@
  * A pod's namespaces without a process that holds them: `unshare` makes them and binds each to a file below the pod's folder;
  * containers join by path. Also what all containers of the pod share: /dev/shm, /etc/hosts, /etc/hostname, /etc/resolv.conf.
  */
-import { chown, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { access, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorMessage } from '../../lib/errors.ts';
 import type { Pod } from '../../machinery/types.ts';
@@ -14,8 +14,10 @@ import { mountsBelow, unmountBelow } from '../volumes/mounts.ts';
 import type { PodPaths } from './record.ts';
 import { hasOwnUsers } from './user-namespace.ts';
 
+/** Of the pod's files the one written last. */
+const lastFile = 'resolv.conf';
 const shmBytes = 64 * 1024 * 1024;
-const podFiles = ['hosts', 'hostname', 'resolv.conf'];
+const podFiles = ['hosts', 'hostname', lastFile];
 
 export interface Namespaces {
   net?: string;
@@ -43,9 +45,16 @@ export function hostnameOf(pod: Pod, nodeName: string): string {
   return (spec.hostname ?? pod.metadata.name).slice(0, 63).replace(/[-.]+$/, '');
 }
 
-/** True when every namespace file is still bound: false after a restart of the machine. */
+/** True when every namespace file is still bound, which it is not after a restart of the machine, and the pod's files are written. */
 export async function sandboxStands(pod: Pod, paths: PodPaths): Promise<boolean> {
-  const mounted = new Set(await mountsBelow(paths.dir));
+  const written = await access(join(paths.files, lastFile)).then(
+    () => true,
+    () => false,
+  );
+  return written && isComplete(pod, paths, new Set(await mountsBelow(paths.dir)));
+}
+
+function isComplete(pod: Pod, paths: PodPaths, mounted: ReadonlySet<string>): boolean {
   return [...Object.values(namespacesOf(pod, paths)), ...(pod.spec?.hostIPC ? [] : [paths.shm])].every((file) =>
     mounted.has(file),
   );
@@ -62,30 +71,37 @@ export interface SandboxPlace {
 /** Makes what is missing. What stands is kept only when it is complete. AgentError 'Sandbox'. */
 export async function ensureSandbox(pod: Pod, place: SandboxPlace): Promise<void> {
   const { paths, nodeName, executor, mapping } = place;
-  if (await sandboxStands(pod, paths)) return;
+  const mounted = new Set(await mountsBelow(paths.dir));
+  if (isComplete(pod, paths, mounted)) return;
   // The shared process namespace needs a process that stays in it: it comes later, when the others stand.
   const { pid: _pid, user: _user, ...namespaces } = namespacesOf(pod, paths);
   try {
-    await unmountBelow(dirname(paths.netns), executor);
-    await unmountBelow(paths.shm, executor);
+    if (mounted.size > 0) for (const dir of [dirname(paths.netns), paths.shm]) await unmountBelow(dir, executor);
     await mkdir(dirname(paths.netns), { recursive: true, mode: 0o700 });
     await mkdir(paths.shm, { recursive: true, mode: 0o700 });
     const hostname = namespaces.uts ? hostnameOf(pod, nodeName) : undefined;
+    const owner = mapping ? `,uid=${mapping.firstId},gid=${mapping.firstId}` : '';
+    const shm = ['-t', 'tmpfs', '-o', `mode=1777,size=${shmBytes},nosuid,nodev,noexec${owner}`, 'shm', paths.shm];
+    const files = mapping ? { user: mapping.namespace, ...namespaces } : namespaces;
+    for (const file of Object.values(files)) await writeFile(file, '');
     if (mapping) {
-      const files = { user: mapping.namespace, ...namespaces };
-      for (const file of Object.values(files)) await writeFile(file, '');
-      await makeNamespaces(executor, { files, firstId: mapping.firstId, ...(hostname === undefined ? {} : { hostname }) });
-    } else {
-      const flags = Object.entries(namespaces).map(([kind, file]) => `--${kind}=${file}`);
-      for (const file of Object.values(namespaces)) await writeFile(file, '');
-      if (hostname !== undefined) await executor.check('unshare', [...flags, 'hostname', hostname]);
-      else if (flags.length) await executor.check('unshare', [...flags, 'true']);
+      await makeNamespaces(executor, {
+        files: { user: mapping.namespace, ...namespaces },
+        firstId: mapping.firstId,
+        ...(hostname === undefined ? {} : { hostname }),
+      });
+      if (!pod.spec?.hostIPC) await executor.check('mount', shm);
+      return;
     }
-    if (!pod.spec?.hostIPC) {
-      const owner = mapping ? `,uid=${mapping.firstId},gid=${mapping.firstId}` : '';
-      const options = `mode=1777,size=${shmBytes},nosuid,nodev,noexec${owner}`;
-      await executor.check('mount', ['-t', 'tmpfs', '-o', options, 'shm', paths.shm]);
+    const flags = Object.entries(namespaces).map(([kind, file]) => `--${kind}=${file}`);
+    const inside = hostname === undefined ? ['true'] : ['hostname', hostname];
+    if (pod.spec?.hostIPC) {
+      if (flags.length) await executor.check('unshare', [...flags, ...inside]);
+      return;
     }
+    // Both by one shell: from here a process costs more than what it does.
+    const both = `mount ${shm.map((_, at) => `"$${at}"`).join(' ')} || exit; shift ${shm.length - 1}; exec unshare "$@"`;
+    await executor.check('sh', ['-c', both, ...shm, ...flags, ...inside]);
   } catch (error) {
     throw new AgentError('Sandbox', `failed to create pod sandbox: ${errorMessage(error)}`, {}, error);
   }
@@ -100,9 +116,8 @@ export async function writePodFiles(pod: Pod, place: Omit<SandboxPlace, 'executo
   await writeFile(join(paths.files, 'hosts'), hostsText(pod, hostname, ip, hostsFile), { mode: 0o644 });
   await writeFile(join(paths.files, 'hostname'), `${hostname}\n`, { mode: 0o644 });
   const machine = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
-  await writeFile(join(paths.files, 'resolv.conf'), resolvText(pod, machine), { mode: 0o644 });
-  if (!mapping) return;
-  for (const name of podFiles) await chown(join(paths.files, name), mapping.firstId, mapping.firstId);
+  await writeFile(join(paths.files, lastFile), resolvText(pod, machine), { mode: 0o644 });
+  if (mapping) for (const name of podFiles) await chown(join(paths.files, name), mapping.firstId, mapping.firstId);
 }
 
 /** Pure. */

@@ -3,7 +3,7 @@
  * keeps trying; what became old in the meantime is never sent. If somebody else changed our part, it is written again.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { type Clock, delay } from '../../lib/clock.ts';
+import { type Clock, delay, type Timer } from '../../lib/clock.ts';
 import { type Deferred, deferred } from '../../lib/deferred.ts';
 import type { Logger } from '../../lib/logger.ts';
 import type { Client } from '../../machinery/client.ts';
@@ -26,6 +26,9 @@ export interface StatusWriterOptions {
 
 const retryMsMin = 100;
 const retryMsMax = 5_000;
+/** How long a status that says only that containers are being made waits for the next, which is mostly the one that matters. */
+const passingMs = 500;
+const passingReasons: readonly (string | undefined)[] = ['ContainerCreating', 'PodInitializing'];
 /** Conditions that only the agent writes. */
 const agentConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'ContainersReady', ...resizeConditions];
 
@@ -33,6 +36,11 @@ const agentConditions = ['PodReadyToStartContainers', 'Initialized', 'Ready', 'C
 function ownConditions({ conditions }: PodStatus, always: readonly string[]): readonly string[] {
   const evicted = conditions?.some(({ type, reason }) => type === 'DisruptionTarget' && reason === terminationByAgent);
   return evicted ? [...always, 'DisruptionTarget'] : always;
+}
+
+function isPassing({ phase, containerStatuses = [], initContainerStatuses = [] }: PodStatus): boolean {
+  const all = [...initContainerStatuses, ...containerStatuses];
+  return phase === 'Pending' && all.length > 0 && all.every(({ state }) => passingReasons.includes(state?.waiting?.reason));
 }
 
 export class StatusWriter {
@@ -43,6 +51,8 @@ export class StatusWriter {
   #stored: PodStatus | undefined;
   #storedVersion = 0n;
   #gone = false;
+  /** While it runs, a passing status waits. */
+  #timer: Timer | undefined;
   #writing: Promise<void> | undefined;
   #idle: Deferred<void>[] = [];
 
@@ -54,6 +64,13 @@ export class StatusWriter {
 
   set(status: PodStatus): void {
     this.#wanted = status;
+    if (isPassing(status)) this.#timer ??= this.#options.clock.setTimer(passingMs, () => this.#kickNow());
+    else this.#kickNow();
+  }
+
+  #kickNow(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
     this.#kick();
   }
 
@@ -96,7 +113,7 @@ export class StatusWriter {
   }
 
   #kick(): void {
-    if (this.#writing || this.#options.signal.aborted) return;
+    if (this.#writing || this.#timer || this.#options.signal.aborted) return;
     this.#settle();
     if (this.#settled()) return;
     this.#writing = this.#write().finally(() => {

@@ -62,6 +62,7 @@ export class ContainerStopper {
       await releaseRun({ services, paths }, container.name, run);
       run.state = 'exited';
       run.exit = lostExit(clock.wallMs());
+      run.released = true;
       return;
     }
     if (run.state === 'exited') return;

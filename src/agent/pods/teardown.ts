@@ -1,9 +1,9 @@
 /** Takes down what the agent made for a pod on this machine. Every part is idempotent, so a teardown cut short is begun again. */
 import { rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Pod } from '../../machinery/types.ts';
 import { stopPause } from '../runtime/pause.ts';
-import { removeTree } from '../volumes/mounts.ts';
+import { removeTree, unmountBelow } from '../volumes/mounts.ts';
 import { releaseRun } from './container-launch.ts';
 import { imageVolumeId, imageVolumePrefix, imageVolumesOf } from './image-volumes.ts';
 import { containersOf } from './pod-context.ts';
@@ -24,12 +24,14 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
   for (const { name } of imageVolumesOf(pod)) await images.removeRoot(imageVolumeId(uid, name));
   if (pod.spec?.shareProcessNamespace) {
     const id = containerId(uid, pauseName, 0);
-    await stopPause({ runtime: services.runtime, id, bundle: paths.pause, rootfs: paths.pauseRoot }, record.pause);
+    await stopPause({ runtime: services.runtime, podUid: uid, id, bundle: paths.pause, rootfs: paths.pauseRoot }, record.pause);
   }
   if (record.hadSandbox && !pod.spec?.hostNetwork) await network.detach(uid);
-  await removeTree(dirname(paths.netns), executor);
-  for (const dir of [paths.shm, paths.mapped, paths.volumes, paths.subPaths]) await removeTree(dir, executor);
-  await rm(paths.files, { recursive: true, force: true });
+  // All of them at once: what is below the folder and mounted is of these.
+  await unmountBelow(paths.dir, executor);
+  for (const dir of [dirname(paths.netns), paths.shm, paths.mapped, paths.volumes, paths.subPaths, paths.files]) {
+    await rm(dir, { recursive: true, force: true });
+  }
   await cgroups.removePod(uid);
 }
 
@@ -40,11 +42,7 @@ export async function tearDownPod(services: PodServices, pod: Pod, paths: PodPat
 export async function removeLeftover(services: PodServices, podUid: string): Promise<void> {
   const { runtime, images, cgroups, executor } = services;
   const { dir } = podPaths(services.options.dataDir, podUid);
-  for (const { id, bundle } of await runtime.list()) {
-    if (!bundle.startsWith(join(dir, '/'))) continue;
-    await runtime.delete(id);
-    await images.removeRoot(id);
-  }
+  for (const id of await runtime.deleteBelow(dir)) await images.removeRoot(id);
   await images.removeRootsOf(imageVolumePrefix(podUid));
   await removeTree(dir, executor);
   await cgroups.removePod(podUid);

@@ -20,7 +20,7 @@ import { PodGround } from './ground.ts';
 import { needsLease } from './lease-gate.ts';
 import { podRequests } from './needs.ts';
 import type { PodObjects } from './objects.ts';
-import { planPod, withoutStarts } from './plan.ts';
+import { type PodPlan, planPod, withoutStarts } from './plan.ts';
 import type { PodContext } from './pod-context.ts';
 import { type PodPaths, type PodRecord, podPaths } from './record.ts';
 import { RecordFile } from './record-file.ts';
@@ -280,7 +280,7 @@ export class PodWorker implements PodContext, EvictablePod {
       return never;
     }
     this.publish();
-    if (this.#runs.due(plan)) await this.#ground.prepare(work);
+    if (this.#runs.due(plan)) await this.#prepare(plan, work);
     else if (this.#ground.ready && (objectsChanged || clock.wallMs() >= this.#ground.renewAtMs)) {
       await this.#ground.refresh(work);
     }
@@ -289,6 +289,16 @@ export class PodWorker implements PodContext, EvictablePod {
     this.publish();
     if (acted) return clock.wallMs();
     return Math.min(lookAtMs, plan.wakeAtMs ?? never, this.#runs.retryAtMs, this.#deadlineMs(), this.#ground.renewAtMs);
+  }
+
+  /** The roots do not need the ground; what stands in their way is told when they are used. */
+  async #prepare(plan: PodPlan, work: AbortSignal): Promise<void> {
+    const roots = this.#runs.mountRoots(plan);
+    try {
+      await this.#ground.prepare(work);
+    } finally {
+      await roots;
+    }
   }
 
   /** At once: the others may start the pod elsewhere. The gate wakes this worker when the lease is back. */

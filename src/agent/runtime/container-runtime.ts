@@ -7,7 +7,9 @@ import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { errorCode } from '../../lib/errors.ts';
 import { AgentError } from '../errors.ts';
+import { argumentsOf, endProcesses } from '../host/strays.ts';
 import { type CgroupLimits, type Cgroups, type Executor, type RuntimeName, runtimeNames } from '../types.ts';
+import { unmountBelow } from '../volumes/mounts.ts';
 import { type ProcessIdentity, processStart } from './process-identity.ts';
 import { limitResources, type OciSpec } from './spec.ts';
 
@@ -21,6 +23,7 @@ export interface ContainerRuntimeOptions {
 
 export interface CreateOptions {
   id: string;
+  podUid: string;
   /** Left out: the configured runtime. */
   handler?: RuntimeName | undefined;
   /** Folder for config.json, pid files, sockets of this run. Made here. */
@@ -132,8 +135,8 @@ export class ContainerRuntime {
    * example when the program is not there; nothing is left then.
    */
   async create(options: CreateOptions): Promise<ProcessIdentity> {
-    const { id, handler, bundle, logFile, spec } = options;
-    const { executor, cgroups } = this.#options;
+    const { id, podUid, handler, bundle, logFile, spec } = options;
+    const { executor } = this.#options;
     await mkdir(bundle, { recursive: true, mode: 0o700 });
     await mkdir(dirname(logFile), { recursive: true, mode: 0o700 });
     const { command, env, rootPath } = await this.forRoot(handler, spec.root.path, 'uidMappings' in spec.linux);
@@ -146,14 +149,12 @@ export class ContainerRuntime {
     });
     const answer = parseSyncLine(line);
     if (answer.pid <= 0) {
-      await this.delete(id);
+      await this.abandon(podUid, id);
       throw new AgentError('ContainerStart', answer.message, { id });
     }
-    const monitorPid = Number(await readText(join(bundle, 'conmon.pid')));
-    if (monitorPid > 0 && (await processStart(monitorPid))) await cgroups.addMonitor(monitorPid);
     const start = await processStart(answer.pid);
     if (start === undefined) {
-      await this.delete(id);
+      await this.abandon(podUid, id);
       throw new AgentError('ContainerStart', 'the container ended before it was started', { id });
     }
     return { pid: answer.pid, start };
@@ -189,8 +190,40 @@ export class ContainerRuntime {
     await rm(join(this.exitDir, id), { force: true });
   }
 
+  /**
+   * Removes a container whose creation somebody else began and did not live to finish: its monitor or the runtime may be in the middle
+   * of it. Ends them first, for what they make after a removal would belong to nobody. Idempotent.
+   */
+  async abandon(podUid: string, id: string): Promise<void> {
+    const { cgroups, executor } = this.#options;
+    await this.#endMonitors((argument) => argument === id);
+    await endProcesses(() => cgroups.containerProcesses(podUid, id));
+    // A runtime that was killed while it began has a copy of itself mounted here.
+    for (const { root } of this.#homes.values()) await unmountBelow(join(root, id), executor);
+    await this.delete(id);
+    await cgroups.removeContainer(podUid, id);
+  }
+
+  /** Removes every container whose bundle is below `folder`. Gives their ids. */
+  async deleteBelow(folder: string): Promise<string[]> {
+    const within = (path: string) => path.startsWith(join(folder, '/'));
+    await this.#endMonitors(within);
+    const ids = (await this.#list()).filter(({ bundle }) => within(bundle)).map(({ id }) => id);
+    for (const id of ids) await this.delete(id);
+    return ids;
+  }
+
+  /** Monitors, and what they run, with such an argument. Left alive they would tell of the end of a container that nobody knows. */
+  async #endMonitors(test: (argument: string) => boolean): Promise<void> {
+    await endProcesses(async () => {
+      const found = await this.#options.cgroups.monitors();
+      const commands = await Promise.all(found.map(argumentsOf));
+      return found.filter((_, at) => commands[at]!.some(test));
+    });
+  }
+
   /** Every container the runtimes know below our state folders. */
-  async list(): Promise<{ id: string; bundle: string }[]> {
+  async #list(): Promise<{ id: string; bundle: string }[]> {
     const all: { id: string; bundle: string }[] = [];
     for (const handler of this.handlers) {
       const { command, args } = this.commandLine(handler, 'list', '--format', 'json');

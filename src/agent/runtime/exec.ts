@@ -3,10 +3,11 @@
  * environment, folder) and a pid file, by which it is killed when its time is over: the runtime's client may die without it.
  */
 import { randomUUID } from 'node:crypto';
-import { readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorCode, errorMessage } from '../../lib/errors.ts';
 import { isAgentError } from '../errors.ts';
+import { ignoring } from '../host/cgroup-hierarchies.ts';
 import type { Executor } from '../types.ts';
 import type { ContainerRuntime } from './container-runtime.ts';
 import { processStart, signalProcess } from './process-identity.ts';
@@ -34,20 +35,30 @@ export async function prepareExec(
   await writeFile(description, JSON.stringify(process_), { mode: 0o600 });
   const line = await runtime.commandFor(target.id, 'exec', '--process', description, '--pid-file', pidFile, target.id);
   let cleaned: Promise<void> | undefined;
-  const cleanUp = async () => {
-    const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
-    const start = pid > 0 ? await processStart(pid) : undefined;
-    // The number may have been used again after the process ended; then it is in another namespace than the container's.
-    if (start !== undefined && (await sharesNamespace(pid, target.bundle))) await signalProcess({ pid, start }, 'SIGKILL');
-    await Promise.all([rm(description, { force: true }), rm(pidFile, { force: true })]);
-  };
   return {
     ...line,
     cleanUp: () => {
-      cleaned ??= cleanUp();
+      cleaned ??= end(target.bundle, base);
       return cleaned;
     },
   };
+}
+
+/** What an agent that is gone ran in a container has nobody who waits for it. */
+export async function endOrphans(bundle: string): Promise<void> {
+  const names = await readdir(bundle).catch(ignoring('ENOENT'));
+  for (const name of names ?? []) {
+    if (name.startsWith('exec-') && name.endsWith('.json')) await end(bundle, join(bundle, name.slice(0, -'.json'.length)));
+  }
+}
+
+async function end(bundle: string, base: string): Promise<void> {
+  const [description, pidFile] = [`${base}.json`, `${base}.pid`];
+  const pid = Number(await readFile(pidFile, 'utf8').catch(() => ''));
+  const start = pid > 0 ? await processStart(pid) : undefined;
+  // The number may have been used again after the process ended; then it is in another namespace than the container's.
+  if (start !== undefined && (await sharesNamespace(pid, bundle))) await signalProcess({ pid, start }, 'SIGKILL');
+  await Promise.all([rm(description, { force: true }), rm(pidFile, { force: true })]);
 }
 
 async function sharesNamespace(pid: number, bundle: string): Promise<boolean> {
@@ -70,8 +81,28 @@ export interface ExecOutcome {
 
 const outputBytesMax = 10 * 1024;
 
-/** Runs a short command in a container, for probes and hooks. */
+/** A command whose executor died says nothing of the container, so it is run again. */
+const tries = 3;
+
+/** Runs a short command in a container, for probes and hooks: at least once, and once where nothing is killed. */
 export async function execOnce(
+  runtime: ContainerRuntime,
+  executor: Executor,
+  target: { id: string; bundle: string },
+  argv: string[],
+  options: { timeoutMs: number; signal: AbortSignal },
+): Promise<ExecOutcome> {
+  for (let left = tries; ; left--) {
+    try {
+      return await tryExec(runtime, executor, target, argv, options);
+    } catch (error) {
+      if (!isAgentError(error, 'ExecutorLost')) throw error;
+      if (left === 1) return { exitCode: -1, output: errorMessage(error), timedOut: false };
+    }
+  }
+}
+
+async function tryExec(
   runtime: ContainerRuntime,
   executor: Executor,
   target: { id: string; bundle: string },
@@ -84,6 +115,7 @@ export async function execOnce(
     return { exitCode: result.exitCode, output: (result.stdout + result.stderr).slice(0, outputBytesMax), timedOut: false };
   } catch (error) {
     options.signal.throwIfAborted();
+    if (isAgentError(error, 'ExecutorLost')) throw error;
     if (isAgentError(error, 'CommandFailed') && 'timeoutMs' in error.fields) {
       return { exitCode: -1, output: `command timed out after ${options.timeoutMs / 1000}s`, timedOut: true };
     }

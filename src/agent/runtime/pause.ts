@@ -18,6 +18,7 @@ export interface PauseOptions {
   /** Left out: the configured runtime. */
   handler?: RuntimeName | undefined;
   executor: Executor;
+  podUid: string;
   id: string;
   /** Folder of its own, made here. */
   bundle: string;
@@ -86,7 +87,7 @@ function elfHeader(fileBytes: number): Buffer {
 
 /** Starts it and binds its namespace to the file. AgentError 'Sandbox'; then nothing is left running. */
 export async function startPause(options: PauseOptions): Promise<ProcessIdentity> {
-  const { runtime, handler, executor, id, bundle, rootfs, namespaceFile } = options;
+  const { runtime, handler, executor, podUid, id, bundle, rootfs, namespaceFile } = options;
   await mkdir(rootfs, { recursive: true, mode: 0o755 });
   // crun wants these to be there.
   for (const name of ['dev', 'proc']) await mkdir(join(rootfs, name), { recursive: true });
@@ -115,18 +116,18 @@ export async function startPause(options: PauseOptions): Promise<ProcessIdentity
     await executor.check('mount', ['--bind', `/proc/${pid}/ns/pid`, namespaceFile]);
     return { pid, start };
   } catch (error) {
-    await runtime.delete(id);
+    await runtime.abandon(podUid, id);
     throw new AgentError('Sandbox', `the pause process of the pod: ${errorMessage(error)}`, { id }, error);
   }
 }
 
 /** Everything in its namespace dies with it. `known` spares the runtime's slow way to kill. Idempotent. */
 export async function stopPause(
-  { runtime, id, bundle, rootfs }: Pick<PauseOptions, 'runtime' | 'id' | 'bundle' | 'rootfs'>,
+  { runtime, podUid, id, bundle, rootfs }: Pick<PauseOptions, 'runtime' | 'podUid' | 'id' | 'bundle' | 'rootfs'>,
   known: ProcessIdentity | undefined,
 ): Promise<void> {
   if (known) await signalProcess(known, 'SIGKILL');
-  await runtime.delete(id);
+  await runtime.abandon(podUid, id);
   await rm(bundle, { recursive: true, force: true });
   await rm(rootfs, { recursive: true, force: true });
 }

@@ -47,11 +47,13 @@ export function lockedFlagsAt(mountinfo: string, path: string): string[] {
 
 /** AgentError 'StillMounted' when something below `dir` resists. */
 export async function unmountBelow(dir: string, executor: Executor): Promise<void> {
-  for (const point of await mountsBelow(dir)) {
-    const result = await executor.run('umount', [point]);
-    // A busy one is detached: it goes when its last user does, and nothing below it can be reached through the path.
-    if (result.exitCode !== 0) await executor.run('umount', ['--lazy', point]);
-  }
+  const points = await mountsBelow(dir);
+  if (points.length === 0) return;
+  await executor.run('umount', points);
+  const busy = await mountsBelow(dir);
+  if (busy.length === 0) return;
+  // A busy one is detached: it goes when its last user does, and nothing below it can be reached through the path.
+  for (const point of busy) await executor.run('umount', ['--lazy', point]);
   const left = await mountsBelow(dir);
   if (left.length) throw new AgentError('StillMounted', `still mounted: ${left.join(', ')}`, { mounts: left });
 }

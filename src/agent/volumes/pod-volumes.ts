@@ -17,8 +17,7 @@ import type { FieldValues } from '../runtime/pod-fields.ts';
 import { bindMount, type OciMount } from '../runtime/spec.ts';
 import type { Executor } from '../types.ts';
 import { writeVolume } from './atomic-writer.ts';
-import { mountsBelow } from './mounts.ts';
-
+import { mountsBelow, unmountBelow } from './mounts.ts';
 import { type VolumeSources, volumeFiles } from './payload.ts';
 import { bindSubPath } from './sub-path.ts';
 
@@ -78,6 +77,10 @@ export class PodVolumes {
   /** The mounts of one run of a container. Sub-paths are bound below `subPaths`; AgentError 'ContainerConfig' when one is unsafe. */
   async containerMounts(pod: Pod, container: Container, env: ReadonlyMap<string, string>, subPaths: string): Promise<OciMount[]> {
     const mounts: OciMount[] = [];
+    // Of an attempt that broke off before it was on record.
+    if (container.volumeMounts?.some(({ subPath, subPathExpr }) => subPath || subPathExpr)) {
+      await unmountBelow(subPaths, this.#options.executor);
+    }
     for (const [index, mount] of (container.volumeMounts ?? []).entries()) {
       const volume = pod.spec?.volumes?.find(({ name }) => name === mount.name);
       if (!volume) throw new AgentError('ContainerConfig', `volume "${mount.name}" of container "${container.name}" not found`);

@@ -10,6 +10,7 @@ import { type Agent, type AgentParts, createAgent } from '../../../src/agent/age
 import { createCgroups } from '../../../src/agent/host/cgroups.ts';
 import { createExecutor } from '../../../src/agent/host/executor.ts';
 import { readMachine } from '../../../src/agent/host/machine.ts';
+import { succeedExecutor } from '../../../src/agent/host/strays.ts';
 import type { DiskUsage } from '../../../src/agent/images/garbage.ts';
 import { createImageStore } from '../../../src/agent/images/image-store.ts';
 import type { AgentOptions, Cgroups, Executor, ImageStore, PodNetwork } from '../../../src/agent/types.ts';
@@ -37,7 +38,7 @@ export class Lab {
   readonly options: AgentOptions;
   /** What the agent is given instead of the usual; set before it starts. */
   parts: Partial<AgentParts> = {};
-  readonly executor: Executor;
+  readonly executor: Executor & { readonly pid: number | undefined };
   readonly cgroups: Cgroups;
   readonly images: ImageStore;
   readonly #logger: Logger;
@@ -48,7 +49,7 @@ export class Lab {
   private constructor(
     dataDir: string,
     options: AgentOptions,
-    executor: Executor,
+    executor: Lab['executor'],
     cgroups: Cgroups,
     images: ImageStore,
     logger: Logger,
@@ -80,8 +81,8 @@ export class Lab {
       ...change,
     };
     const logger = createLogger('agent', (process.env.TEST_LOG as 'debug') ?? 'error');
-    const executor = await createExecutor({ logger });
     const cgroups = await createCgroups({ root: options.cgroupRoot });
+    const executor = await createExecutor({ logger, prepare: (pid) => succeedExecutor(cgroups, pid) });
     const images = await createImageStore({ dataDir, executor, insecureRegistries: [], logger, clock: systemClock });
     const lab = new Lab(dataDir, options, executor, cgroups, images, logger);
     lab.#disk = disk;
