@@ -14,6 +14,7 @@ import { run } from './lab/commands.ts';
 import { diskMiBMax, diskMiBMin, fillDisk, freeDisk } from './lab/disk.ts';
 import { createLab, destroyLab, kubeconfigOf, movePeer, startPeer, statusOf, statusWhenReady, stopPeer } from './lab/lab.ts';
 import { LabNetwork } from './lab/network.ts';
+import { healDisk, slowDisk, slowDiskMsMax } from './lab/slow-disk.ts';
 import { stallMainThread } from './lab/stall.ts';
 import { isAlive, type LabPeer, type LabState, labDirDefault, labExists, peerOf, pidOf, readLab } from './lab/state.ts';
 
@@ -77,7 +78,14 @@ export function addDevCommands(program: Command): void {
   command('cut <peers>', 'cut peers off: 1,2 from all others, or 1:2 only from each other')
     .option('--one-way', 'the others no longer hear them (2 no longer hears 1), but are heard')
     .action(cut);
-  command('heal', 'undo every cut').action(({ dir }: DirOption) => new LabNetwork(readLab(dir).id).heal());
+  command('slow-disk <peer>', "hold back every sync of a peer's daemon (needs strace)")
+    .requiredOption('--ms <number>', 'by how much')
+    .action(async (name: string, { dir, ms }: DirOption & { ms: string }) => {
+      if (!(Number(ms) > 0 && Number(ms) <= slowDiskMsMax))
+        throw new CliError('Usage', `--ms must be a number from 1 to ${slowDiskMsMax}`);
+      await slowDisk(peerOf(readLab(dir), name), Number(ms));
+    });
+  command('heal', 'undo every cut and every slow disk').action(heal);
   command('shell <peer> [command...]', 'a shell, or one command, on the machine of a peer').action(shell);
   const image = dev.command('image').description('container images of every peer');
   image
@@ -254,6 +262,11 @@ async function cut(peers: string, { dir, oneWay }: DirOption & { oneWay?: boolea
     state.peers.map((peer) => peer.number),
     oneWay,
   );
+}
+
+async function heal({ dir }: DirOption): Promise<void> {
+  const state = readLab(dir);
+  await Promise.all([new LabNetwork(state.id).heal(), ...state.peers.map(healDisk)]);
 }
 
 function shell(name: string, command: string[], { dir }: DirOption): Promise<void> {

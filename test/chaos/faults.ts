@@ -7,6 +7,8 @@ import { execute, type Lab } from '../support/lab.ts';
 import { type PlannedFault, partitionOf } from './plan.ts';
 
 const flapMs = 700;
+/** Below and above what makes a leader hand over. */
+const slowSyncMs = { little: 100, much: 700 };
 /** For steps of mending that may have to be repeated; much longer than they take. */
 const mendPatienceMs = 180_000;
 
@@ -46,6 +48,10 @@ async function hurtAndMend(lab: Lab, fault: PlannedFault, victim: number, say: (
       return void (await dev('resume'));
     case 'main thread blocked':
       return void (await dev('stall', victim, String(fault.holdMs)));
+    case 'slow disk':
+      await dev('slow-disk', victim, '--ms', String(fault.mirrored ? slowSyncMs.much : slowSyncMs.little));
+      await hold();
+      return void (await lab.kontiki('dev', 'heal'));
     case 'restart of all':
       await Promise.all(peers.map(({ number }) => dev('kill', number)));
       return void (await Promise.all(peers.map(({ number }) => start(lab, number))));

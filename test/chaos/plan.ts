@@ -10,6 +10,7 @@ export const faultKinds = [
   'one-way',
   'flapping',
   'disk full',
+  'slow disk',
   'restart of all',
   'member replaced',
   'main thread blocked',

@@ -31,6 +31,7 @@ export interface SimulatedChange extends VerdictChange {
 interface Peer {
   name: string;
   detector: FailureDetector;
+  incarnation: number;
   sequence: number;
   nextBeatMs: number;
   alive: boolean;
@@ -57,7 +58,7 @@ export class SimulatedCluster {
     this.#peers = names.map((name) => {
       const detector = new FailureDetector({ self: name, heartbeatIntervalMs });
       detector.expect(names, 0);
-      return { name, detector, sequence: 0, nextBeatMs: this.#random.int(heartbeatIntervalMs), alive: true };
+      return { name, detector, incarnation: 1, sequence: 0, nextBeatMs: this.#random.int(heartbeatIntervalMs), alive: true };
     });
   }
 
@@ -73,6 +74,15 @@ export class SimulatedCluster {
       this.#peers.map((other) => other.name),
       this.nowMs,
     );
+  }
+
+  /** Its daemon starts anew: it knows nothing, and counts from one again. */
+  restart(name: string): void {
+    const peer = this.#peer(name);
+    peer.incarnation++;
+    peer.sequence = 0;
+    peer.alive = true;
+    this.forget(name);
   }
 
   /** It goes on as it was, like a process that had been stopped. */
@@ -98,7 +108,10 @@ export class SimulatedCluster {
   #beat(peer: Peer): void {
     // Timers are never exact.
     peer.nextBeatMs = this.nowMs + this.#heartbeatMs - 20 + this.#random.int(60);
-    const beat = heartbeat(peer.name, ++peer.sequence, { heardMs: peer.detector.heardMs(this.nowMs) });
+    const beat = heartbeat(peer.name, ++peer.sequence, {
+      incarnation: peer.incarnation,
+      heardMs: peer.detector.heardMs(this.nowMs),
+    });
     for (const to of this.#peers) {
       if (to === peer || this.#random.float() < this.#loss(peer.name, to.name)) continue;
       this.#inFlight.push({ dueMs: this.nowMs + this.#random.int(120), to, heartbeat: beat });

@@ -202,6 +202,54 @@ test('two heartbeats a second: a detector that started ten seconds ago finds the
   }
 });
 
+/** What happens at the end of a span of time is still in it. */
+const lastStepMs = 50;
+
+for (const size of [3, 5, 15]) {
+  const others = Array.from({ length: size }, (_, i) => `p${i}`).filter((name) => name !== 'p1');
+  const known = (cluster: SimulatedCluster, verdict: string, when: string) => {
+    for (const name of others) assert.is(cluster.verdict(name, 'p1'), verdict, `${size} peers, ${name}, ${when}`);
+  };
+
+  test(`two heartbeats a second, ${size} peers: all know the dead within 3 s and the paused within 4 s, and nobody else is blamed`, () => {
+    for (const seed of [1, 2, 3]) {
+      const cluster = new SimulatedCluster({ seed, size, loss: () => 0, heartbeatMs });
+      cluster.run(60_000);
+      for (let round = 0; round < 4; round++) {
+        cluster.kill('p1');
+        cluster.run(3_000 + lastStepMs);
+        known(cluster, 'dead', 'killed');
+        cluster.restart('p1');
+        cluster.run(2_000);
+        known(cluster, 'alive', 'started again');
+        cluster.run(15_000);
+        cluster.kill('p1');
+        cluster.run(4_000 + lastStepMs);
+        known(cluster, 'dead', 'paused');
+        cluster.revive('p1');
+        cluster.run(2_000);
+        known(cluster, 'alive', 'resumed');
+        cluster.run(15_000);
+      }
+      const blamed = cluster.changes.filter(({ to, peer }) => to === 'dead' && peer !== 'p1');
+      assert.equal(blamed, [], `seed ${seed}`);
+    }
+  });
+
+  test(`two heartbeats a second, ${size} peers: with 30 % loss one that starts again and again calls nobody dead, nor is called so`, () => {
+    for (const seed of [1, 2, 3]) {
+      const cluster = new SimulatedCluster({ seed, size, loss: () => 0.3, heartbeatMs });
+      cluster.run(20_000);
+      for (let round = 0; round < (size > 10 ? 4 : 20); round++) {
+        cluster.restart(`p${round % size}`);
+        cluster.run(15_000);
+      }
+      const dead = cluster.changes.filter(({ to }) => to === 'dead');
+      assert.equal(dead, [], `seed ${seed}`);
+    }
+  });
+}
+
 test('two heartbeats a second: a peer that was paused itself does not take what it missed for loss', () => {
   const detector = new FailureDetector({ self: 'a', heartbeatIntervalMs: heartbeatMs });
   detector.expect(['a', 'b', 'c'], 0);

@@ -65,15 +65,20 @@ test('what a leader appended is never sent under a term that it learned meanwhil
   core.persisted(core.takeReady().sequence!);
   core.step({ type: 'voteResponse', from: 'a', to: 'b', term: 2, granted: true });
   assert.is(core.role, 'leader');
+  // Another follows closely, so that an append to it could leave at once.
+  core.persisted(core.takeReady().sequence!);
+  core.step({ type: 'appendResponse', from: 'a', to: 'b', term: 2, rejected: false, index: 2, hintIndex: 0, hintTerm: 0 });
   core.takeReady();
   core.propose(Buffer.from('x'));
-  core.step({ type: 'heartbeat', from: 'a', to: 'b', term: 9, commit: 0, round: 0 });
+  core.step({ type: 'heartbeat', from: 'c', to: 'b', term: 9, commit: 0, round: 0 });
   const { messages, messagesAfterPersist, entries } = core.takeReady();
   assert.not.ok([...messages, ...messagesAfterPersist].some(({ type }) => type === 'append'));
   assert.equal(
     entries.map(({ term }) => term),
     [2],
   );
+  assert.is(core.role, 'follower');
+  assert.throws(() => core.propose(Buffer.from('y')), /does not lead/);
 });
 
 test('pre-vote: a longer log of a lower term and a higher term with a shorter log do not block each other', () => {
