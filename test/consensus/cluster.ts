@@ -17,11 +17,13 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { seededRandom } from '../../src/lib/random.ts';
 
-/** Keeps what was written whole; can be told to fail. */
+/** Keeps what was written whole; can be told to fail once, or to take its time. */
 export class MemoryLogStorage implements LogStorage {
   stored: StoredLog | undefined;
   writes = 0;
   failure: Error | undefined;
+  /** Writes wait for it. */
+  held: Promise<void> | undefined;
 
   async load(): Promise<StoredLog | undefined> {
     return this.stored;
@@ -29,7 +31,10 @@ export class MemoryLogStorage implements LogStorage {
 
   async write(batch: LogBatch): Promise<void> {
     await turn();
-    if (this.failure) throw this.failure;
+    await this.held;
+    const { failure } = this;
+    this.failure = undefined;
+    if (failure) throw failure;
     this.writes++;
     this.stored = storedAfter(this.stored ?? { ...emptyState(), restoring: undefined }, batch);
   }

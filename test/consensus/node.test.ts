@@ -195,13 +195,41 @@ test('changes that would endanger the cluster are refused', async () => {
   assert.is(await codeOf(a.node.propose(Buffer.alloc((2 << 20) + 1))), 'ProposalTooLarge');
 });
 
-test('a failed write stops the node and is told once', async () => {
+test('a failed write stops the node and is told once, even if the disk would take the next one', async () => {
   const { node, storage, fatal } = await cluster().start('a', true);
   await node.propose(text('fine'));
-  storage.failure = new Error('disk on fire');
+  const { writes } = storage;
+  const failure = new Error('disk on fire');
+  storage.failure = failure;
   assert.is(await codeOf(node.propose(text('not written'))), 'Stopped');
-  assert.equal(fatal, [storage.failure]);
+  assert.equal(fatal, [failure]);
   assert.is(await codeOf(node.readIndex()), 'Stopped');
+  await node.stop();
+  assert.is(storage.writes, writes);
+});
+
+test('what followers promise leaves them only when their disks hold it', async () => {
+  // No election comes in between, however slow the machine is.
+  const group = cluster({ electionTicks: 6_000, requestTimeoutMs: 60_000 });
+  const [a, ...followers] = await group.startVoters('a', 'b', 'c');
+  const release = Promise.withResolvers<void>();
+  for (const { storage } of followers) storage.held = release.promise;
+  const proposal = a!.node.propose(text('promised'));
+  try {
+    await until(() => statusOf(a!).committed < statusOf(a!).lastIndex);
+    const { lastIndex } = statusOf(a!);
+    await until(() => followers.every((follower) => statusOf(follower).lastIndex === lastIndex));
+    // Promises on their way would have come before the answers to these.
+    for (let round = 0; round < 3; round++) assert.is(await a!.node.readIndex(), lastIndex - 1);
+    assert.is(statusOf(a!).committed, lastIndex - 1);
+  } finally {
+    release.resolve();
+  }
+  assert.is((await proposal).index, statusOf(a!).lastIndex);
+});
+
+test('a peer that has begun a log before does not start without one', async () => {
+  assert.is(await codeOf(cluster({ expectsLog: true }).start('a', true)), 'LogMissing');
 });
 
 test('a state machine that does not fit its log is refused', async () => {

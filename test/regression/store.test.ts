@@ -2,9 +2,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Level } from 'level';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { encodeTransaction, type LogEntry, type Operation, Store } from '../../src/store/index.ts';
+import { encodeTransaction, type LogEntry, type Operation, Store, type StoreError } from '../../src/store/index.ts';
 
 const folders: string[] = [];
 test.after(() => {
@@ -49,6 +50,38 @@ test('the applied index on disk belongs to the state on disk: entries that come 
   whole.apply(log);
   assert.is(again.stateHash(), whole.stateHash());
   await again.close();
+});
+
+test('whatever write is the last before a crash, the state on disk is that of its applied index', async () => {
+  const log = Array.from({ length: 8 }, (_, n) => entry(n + 1, n % 3 === 2 ? remove('a') : put(n % 3 === 0 ? 'a' : `b${n}`)));
+  const { batch } = Level.prototype;
+  for (let whole = 0, crashed = true; crashed; whole++) {
+    const dir = newFolder();
+    const store = await Store.open({ dir, onFailure: () => undefined });
+    let left = whole;
+    crashed = false;
+    Level.prototype.batch = function (this: Level, ...args: Parameters<typeof batch>) {
+      crashed ||= left-- === 0;
+      return crashed ? Promise.reject(new Error('the power is gone')) : batch.apply(this, args);
+    } as typeof batch;
+    try {
+      for (const one of log) {
+        store.apply([one]);
+        await store.flush();
+      }
+    } catch (error) {
+      assert.is((error as StoreError).code, 'StorageFailed');
+    } finally {
+      await store.close().catch(() => undefined);
+      Level.prototype.batch = batch;
+    }
+    const again = await Store.open({ dir });
+    const expected = await Store.open();
+    expected.apply(log.slice(0, again.durable().index));
+    assert.equal(again.list('').records, expected.list('').records, `after ${whole} writes`);
+    assert.is(again.stateHash(), expected.stateHash(), `after ${whole} writes`);
+    await again.close();
+  }
 });
 
 test('a watch from the oldest revision of the window gets the delete that follows it, one from before is refused', async () => {
