@@ -126,6 +126,16 @@ test('a leader does not count its own entries before its disk holds them', () =>
   assert.ok(has(run(scenario, 'release a', 'status'), 'a leader term 2 log 1..3/2 commit 3 stable 3'));
 });
 
+test('nothing is applied before the own disk holds it, though all others do', () => {
+  const scenario = elected('a', 'b', 'c');
+  const output = run(scenario, 'hold a', 'propose a x', 'deliver a>*', 'deliver *>a');
+  assert.not.ok(has(output, 'applies'), output.join('\n'));
+  const held = run(scenario, 'status').find((line) => line.includes('a leader')) ?? '';
+  assert.match(held, /commit 3 stable 2/);
+  assert.not.match(held, /items x/);
+  assert.match(run(scenario, 'release a', 'status').find((line) => line.includes('a leader')) ?? '', /items x/);
+});
+
 test('asynchronous appends: the write of entries that were overwritten confirms nothing', () => {
   const core = follower(founded());
   core.takeReady();
