@@ -23,6 +23,8 @@ if [ ${#missing[@]} -gt 0 ]; then
   rm -f "$log"
 fi
 
+# npm ci would empty what the link leads to.
+[ ! -L node_modules ] || fail "node_modules is a link; remove it, then try again"
 stamp=node_modules/.kontiki-installed
 if [ ! -e "$stamp" ] || [ package-lock.json -nt "$stamp" ]; then
   echo "== installing npm packages"
