@@ -21,13 +21,13 @@ async function main(): Promise<void> {
   const options = JSON.parse(process.argv[2] ?? '') as AgentOptions;
   const logger = createLogger('agent', options.logLevel);
   const clock = systemClock;
-  const { dataDir, podsMax, capacity, insecureRegistries } = options;
+  const { dataDir, podsMax, capacity, insecureRegistries, registryMirrors = {} } = options;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const cgroups = await createCgroups({ root: options.cgroupRoot });
   // While this process is small: forks copy its memory map.
   const executor = await createExecutor({ logger, prepare: (pid) => succeedExecutor(cgroups, pid) });
   const machine = await readMachine({ dataDir, podsMax, ...(capacity ? { capacity } : {}) });
-  const images = await createImageStore({ dataDir, executor, insecureRegistries, logger, clock });
+  const images = await createImageStore({ dataDir, executor, insecureRegistries, registryMirrors, logger, clock });
   const network = createPodNetwork({ dataDir, executor, logger });
   const client = createHttpClient({ socketPath: options.apiSocket, userAgent: 'kontiki-agent' });
   const stopping = new AbortController();

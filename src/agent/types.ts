@@ -74,6 +74,9 @@ export interface PullCredentials {
   password: string;
 }
 
+/** By registry (host[:port]; `*`: every other), what is asked before it, in order: http(s)://host[:port][/prefix]. */
+export type RegistryMirrors = Readonly<Record<string, readonly string[]>>;
+
 /** Somebody who needs images, mounted or not: a pod. */
 export interface ImageUser {
   /** For messages: `pod default/web`. */
@@ -127,7 +130,7 @@ export interface ImageStore {
   /** By reference in any form users write (nginx, nginx:1.25, registry/x@sha256:…) or by id. */
   find(reference: string): Promise<Image | undefined>;
   /** Pulls over HTTPS (or HTTP for registries configured as insecure). Concurrent pulls of one reference share the work. AgentError 'ImagePull' | 'InvalidImageName'. */
-  pull(reference: string, credentials: PullCredentials | undefined, signal: AbortSignal): Promise<Image>;
+  pull(reference: string, credentials: ReadonlyMap<string, PullCredentials> | undefined, signal: AbortSignal): Promise<Image>;
   /** From an OCI or Docker archive (tar, may be gzipped). Gives the images it held. */
   importArchive(file: string, signal: AbortSignal): Promise<Image[]>;
   /**
@@ -266,6 +269,8 @@ export interface AgentOptions {
   /** For pods whose RuntimeClass names no other. */
   runtime: RuntimeName;
   insecureRegistries: string[];
+  /** Left out: none. */
+  registryMirrors?: RegistryMirrors;
   /** When images that nobody needs are removed; left out: never. */
   imageGarbage?: GarbagePolicy;
   /** Kept for the system: subtracted from capacity to give allocatable. */

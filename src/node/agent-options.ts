@@ -3,6 +3,7 @@ import type { AgentOptions } from '../agent/types.ts';
 import { quantityMilli, quantityValue } from '../machinery/quantity.ts';
 import type { NodeConfig, NodePaths } from './config.ts';
 import { evictionSettings } from './eviction-settings.ts';
+import { mirrorSettings } from './mirror-settings.ts';
 
 export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions {
   const { runtime, cgroupRoot, insecureRegistries, systemReserved, capacity, podsMax, staticPodPath, labels, lxcfs } =
@@ -17,6 +18,7 @@ export function agentOptions(config: NodeConfig, paths: NodePaths): AgentOptions
     cgroupRoot,
     runtime,
     insecureRegistries,
+    registryMirrors: mirrorSettings(config.agent),
     systemReserved: { cpuMilli: quantityMilli(systemReserved.cpu), memoryBytes: quantityValue(systemReserved.memory) },
     imageGarbage: {
       highPercent: config.agent.imageGCHighThresholdPercent,

@@ -8,6 +8,7 @@ import { errorMessage } from '../lib/errors.ts';
 import type { LogLevel } from '../lib/logger.ts';
 import { NodeError } from './errors.ts';
 import { type EvictionConfig, evictionProblems } from './eviction-settings.ts';
+import { mirrorProblems } from './mirror-settings.ts';
 import { checkSchema, type JsonSchema } from './schema-check.ts';
 
 export interface NodeConfig {
@@ -21,6 +22,7 @@ export interface NodeConfig {
     runtime: RuntimeName;
     cgroupRoot: string;
     insecureRegistries: string[];
+    registryMirrors: Record<string, string[]>;
     systemReserved: { cpu: string; memory: string };
     capacity: { cpu?: string; memory?: string };
     imageGCHighThresholdPercent: number;
@@ -72,6 +74,7 @@ export function parseConfig(text: string, source: string): NodeConfig {
     problems.push('cluster.nodePorts.from must not be above cluster.nodePorts.to');
   }
   if (problems.length === 0) problems.push(...imageCollectionProblems(config.agent));
+  if (problems.length === 0) problems.push(...mirrorProblems(config.agent));
   if (problems.length === 0) problems.push(...evictionProblems(config.agent.eviction));
   if (problems.length === 0) problems.push(...lxcfsProblems(config.agent.lxcfs));
   // sun_path holds 108 bytes; the longest socket's name below dataDir is run/streams.sock.

@@ -1,9 +1,10 @@
 /** One node as filters and scores see it: its object, what it offers, and the sums over the pods on it. Sums change with each pod, in place. */
 import type { Node } from '../machinery/types.ts';
-import { type Amounts, bytesOf, milliOf, type PodNeeds } from './pod-needs.ts';
+import { type Amounts, bytesOf, isOther, milliOf, type PodNeeds } from './pod-needs.ts';
 
 export interface Allocatable extends Amounts {
   pods: number;
+  others: ReadonlyMap<string, number>;
 }
 
 export class NodeState {
@@ -14,6 +15,8 @@ export class NodeState {
   readonly imageBytes: ReadonlyMap<string, number>;
   readonly requested: Amounts = { cpuMilli: 0, memoryBytes: 0, ephemeralStorageBytes: 0 };
   readonly assumed: Amounts = { cpuMilli: 0, memoryBytes: 0, ephemeralStorageBytes: 0 };
+  /** Of huge pages and extended resources. */
+  readonly requestedOthers = new Map<string, number>();
   readonly #pods = new Map<string, PodNeeds>();
   readonly #owners = new Map<string, number>();
   /** `protocol port` → addresses in use there; an address may be used by several pods that were forced onto the node. */
@@ -28,6 +31,11 @@ export class NodeState {
       memoryBytes: memory === undefined ? 0 : bytesOf(memory),
       ephemeralStorageBytes: storage === undefined ? 0 : bytesOf(storage),
       pods: pods === undefined ? 0 : bytesOf(pods),
+      others: new Map(
+        Object.entries(node.status?.allocatable ?? {}).flatMap(([name, amount]) =>
+          isOther(name) ? [[name, bytesOf(amount)] as const] : [],
+        ),
+      ),
     };
     this.imageBytes = new Map(
       (node.status?.images ?? []).flatMap(({ names, sizeBytes }) => (names ?? []).map((name) => [name, sizeBytes ?? 0] as const)),
@@ -53,6 +61,7 @@ export class NodeState {
     this.#pods.set(key, needs);
     change(this.requested, needs.requests, 1);
     change(this.assumed, needs.assumed, 1);
+    this.#changeOthers(needs, 1);
     if (needs.owner) this.#owners.set(needs.owner, this.ownedBy(needs.owner) + 1);
     for (const { protocol, port, ip } of needs.hostPorts) {
       const slot = `${protocol} ${port}`;
@@ -66,6 +75,7 @@ export class NodeState {
     this.#pods.delete(key);
     change(this.requested, needs.requests, -1);
     change(this.assumed, needs.assumed, -1);
+    this.#changeOthers(needs, -1);
     if (needs.owner) {
       const left = this.ownedBy(needs.owner) - 1;
       if (left > 0) this.#owners.set(needs.owner, left);
@@ -77,6 +87,12 @@ export class NodeState {
       addresses.splice(addresses.indexOf(ip), 1);
       if (addresses.length > 0) this.#ports.set(slot, addresses);
       else this.#ports.delete(slot);
+    }
+  }
+
+  #changeOthers({ others }: PodNeeds, sign: 1 | -1): void {
+    for (const [name, amount] of others) {
+      this.requestedOthers.set(name, (this.requestedOthers.get(name) ?? 0) + sign * amount);
     }
   }
 

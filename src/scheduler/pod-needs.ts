@@ -1,4 +1,5 @@
 /** What a pod asks of a node, computed once: amounts, ports, images, owner. Pure. */
+import { podAmounts } from '../machinery/pod-resources.ts';
 import { quantityMilli, quantityValue } from '../machinery/quantity.ts';
 import type { Container, Pod } from '../machinery/types.ts';
 
@@ -20,6 +21,8 @@ export interface PodNeeds {
   requests: Amounts;
   /** As `requests`, with a small amount for containers that ask for nothing, so that they count when load is spread. */
   assumed: Amounts;
+  /** Huge pages and extended resources (`example.com/gpu`), by name; as `requests`, of most pods empty. */
+  others: ReadonlyMap<string, number>;
   hostPorts: readonly HostPort[];
   images: readonly string[];
   /** uid of the controller; pods of one owner are spread. */
@@ -39,10 +42,22 @@ export function needsOf(pod: Pod): PodNeeds {
     pod,
     requests: total(pod, 0, 0),
     assumed: total(pod, assumedCpuMilli, assumedMemoryBytes),
+    others: othersOf(pod, all),
     hostPorts: all.flatMap(hostPortsOf),
     images: containers.flatMap(({ image }) => (image ? [image] : [])),
     owner: pod.metadata.ownerReferences?.find(({ controller }) => controller)?.uid,
   };
+}
+
+/** Whether the resource is one that only some nodes have at all. */
+export const isOther = (resource: string) => resource.includes('/') || resource.startsWith('hugepages-');
+
+const none: ReadonlyMap<string, number> = new Map();
+
+function othersOf(pod: Pod, containers: readonly Container[]): ReadonlyMap<string, number> {
+  if (!containers.some(({ resources }) => Object.keys(resources?.requests ?? {}).some(isOther))) return none;
+  const amounts = Object.entries(podAmounts(pod.spec!, 'requests', { overhead: true }));
+  return new Map(amounts.flatMap(([name, amount]) => (isOther(name) ? [[name, bytesOf(amount)] as const] : [])));
 }
 
 function total(pod: Pod, cpuDefault: number, memoryDefault: number): Amounts {

@@ -14,8 +14,9 @@ export type Failure =
   | { filter: 'NodeResourcesFit'; short: Shortage[] };
 
 export interface Shortage {
-  resource: 'cpu' | 'memory' | 'ephemeral-storage' | 'pods';
-  /** In thousandths of a core, bytes, or pods. */
+  /** cpu, memory, ephemeral-storage, pods, or a resource that only some nodes have. */
+  resource: string;
+  /** In thousandths of a core, bytes, or pieces. */
   wanted: number;
   used: number;
   allocatable: number;

@@ -5,7 +5,7 @@ import { admit } from '../../src/agent/pods/admission.ts';
 import { HostPorts } from '../../src/agent/pods/host-ports.ts';
 import { Ledger } from '../../src/agent/pods/ledger.ts';
 import { containerCgroupLimits, oomScoreAdjust, podCgroupLimits, podRequests } from '../../src/agent/pods/needs.ts';
-import { credentialsFor } from '../../src/agent/pods/pull-secrets.ts';
+import { pullCredentials } from '../../src/agent/pods/pull-secrets.ts';
 import { hostsText, resolvText } from '../../src/agent/pods/sandbox.ts';
 import { serviceLinks } from '../../src/agent/pods/service-links.ts';
 import { signalNumber } from '../../src/agent/pods/stop.ts';
@@ -166,9 +166,14 @@ test('pull secrets are chosen by registry', () => {
     ({ data: { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') } }) as unknown as Secret;
   const hub = secret({ 'https://index.docker.io/v1/': { auth: Buffer.from('me:p:w').toString('base64') } });
   const own = secret({ 'r.example:5000': { username: 'u', password: 'v' } });
-  assert.equal(credentialsFor('nginx', [own, hub]), { username: 'me', password: 'p:w' });
-  assert.equal(credentialsFor('r.example:5000/a/b:1', [hub, own]), { username: 'u', password: 'v' });
-  assert.is(credentialsFor('other.example/a', [undefined, hub, own]), undefined);
+  const later = secret({ 'r.example:5000': { username: 'late', password: 'x' }, 'empty.example': {} });
+  assert.equal(
+    [...pullCredentials([undefined, own, hub, later])],
+    [
+      ['r.example:5000', { username: 'u', password: 'v' }],
+      ['docker.io', { username: 'me', password: 'p:w' }],
+    ],
+  );
 });
 
 test('service links name the services of the namespace and the API', () => {

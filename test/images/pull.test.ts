@@ -1,7 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
@@ -12,65 +11,9 @@ import { createExecutor } from '../../src/agent/host/executor.ts';
 import { createImageStore } from '../../src/agent/images/image-store.ts';
 import { parseChallenges } from '../../src/agent/images/registry-token.ts';
 import type { Executor, ImageStore } from '../../src/agent/types.ts';
-import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
-import { type BuiltImage, emptied, entry, image, layer, ociFiles, sha256 } from './image-fixtures.ts';
-
-/** A registry in the test: serves the parts of OCI layouts; `before` may answer a request itself by returning true. */
-class TestRegistry {
-  readonly blobs = new Map<string, Buffer>();
-  readonly tags = new Map<string, { bytes: Buffer; type: string }>();
-  readonly requests: string[] = [];
-  before: (request: IncomingMessage, response: ServerResponse) => boolean = () => false;
-  readonly #server: Server;
-
-  constructor() {
-    this.#server = createServer((request, response) => this.#answer(request, response));
-  }
-
-  async start(): Promise<void> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-  }
-
-  get host(): string {
-    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  async stop(): Promise<void> {
-    this.#server.closeAllConnections();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-
-  /** Gives the manifest's digest. */
-  add(tag: string, built: BuiltImage, packLayer = (content: Buffer) => gzipSync(content) as Buffer): string {
-    const { files, manifestDigest } = ociFiles(built, tag, packLayer);
-    for (const [name, content] of Object.entries(files)) {
-      if (name.startsWith('blobs/')) this.blobs.set(`sha256:${name.slice('blobs/sha256/'.length)}`, content as Buffer);
-    }
-    this.tags.set(tag, { bytes: this.blobs.get(manifestDigest)!, type: 'application/vnd.oci.image.manifest.v1+json' });
-    return manifestDigest;
-  }
-
-  count(part: string): number {
-    return this.requests.filter((request) => request.includes(part)).length;
-  }
-
-  #answer(request: IncomingMessage, response: ServerResponse): void {
-    this.requests.push(request.url ?? '');
-    if (this.before(request, response)) return;
-    const [, kind, name = ''] = /^\/v2\/team\/app\/(manifests|blobs)\/(.+)$/.exec(request.url ?? '') ?? [];
-    const tagged = kind === 'manifests' ? this.tags.get(name) : undefined;
-    const content = tagged?.bytes ?? this.blobs.get(name);
-    if (!content) response.writeHead(404).end('{"errors":[]}');
-    else response.writeHead(200, { 'content-type': tagged?.type ?? 'application/octet-stream' }).end(content);
-  }
-}
-
-/** Pauses between tries are over at once; stalls never happen. */
-const hurriedClock: Clock = {
-  ...systemClock,
-  setTimer: (delayMs, callback) => systemClock.setTimer(delayMs < 10_000 ? 0 : delayMs, callback),
-};
+import { emptied, entry, image, layer, sha256 } from './image-fixtures.ts';
+import { hurriedClock, TestRegistry } from './test-registry.ts';
 
 const never = new AbortController().signal;
 const shared = layer(entry('base', 'b'.repeat(10_000)));
@@ -98,7 +41,7 @@ test.after.each(async () => {
 });
 
 const pull = (name: string, credentials?: { username: string; password: string }) =>
-  store.pull(`${registry.host}/team/app${name}`, credentials, never);
+  store.pull(`${registry.host}/team/app${name}`, new Map(credentials ? [[registry.host, credentials]] : []), never);
 
 async function fails(code: AgentErrorCode, promise: Promise<unknown>): Promise<string> {
   const error = await promise.then(

@@ -39,6 +39,14 @@ function decide(pod: Pod, nodes: Node[], placed: [Pod, string][] = []) {
   return schedule(needsOf(pod), cache.snapshot(), first);
 }
 
+const needing = (resource: string, amount: string): Partial<PodSpec> => ({
+  containers: [{ name: 'c', resources: { requests: { [resource]: amount }, limits: { [resource]: amount } } }],
+});
+const withPages = (amount: string) =>
+  nodeOf('n', ({ status }) => {
+    if (status) status.allocatable = { ...status.allocatable, 'hugepages-2Mi': amount };
+  });
+
 const tainted = nodeOf('n', ({ spec }) => {
   if (spec) spec.taints = [{ key: 'gpu', value: 'yes', effect: 'NoSchedule' }];
 });
@@ -98,6 +106,16 @@ const filterTable: [why: string, pod: Partial<PodSpec>, node: Node, placed: Pod[
   ['too little CPU', asking('200m'), nodeOf('n'), [full], 'Insufficient cpu'],
   ['just enough CPU', asking('100m'), nodeOf('n'), [full], undefined],
   ['no request fits a full node', {}, nodeOf('n'), [podOf('all', asking('4'))], undefined],
+  ['no huge pages', needing('hugepages-2Mi', '4Mi'), withPages('0'), [], 'Insufficient hugepages-2Mi'],
+  ['huge pages', needing('hugepages-2Mi', '4Mi'), withPages('4Mi'), [], undefined],
+  [
+    'huge pages that are taken',
+    needing('hugepages-2Mi', '4Mi'),
+    withPages('6Mi'),
+    [podOf('other', needing('hugepages-2Mi', '4Mi'))],
+    'Insufficient hugepages-2Mi',
+  ],
+  ['a device the node has not', needing('example.com/gpu', '1'), nodeOf('n'), [], 'Insufficient example.com/gpu'],
   ['too little memory', asking('1m', '9Gi'), nodeOf('n'), [], 'Insufficient memory'],
   [
     'a port that is taken',

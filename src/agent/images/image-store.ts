@@ -17,10 +17,12 @@ import type {
   ImageUse,
   ImageUser,
   PullCredentials,
+  RegistryMirrors,
   RootOptions,
 } from '../types.ts';
 import { plainArchive, readArchive } from './archive.ts';
 import { ContainerRoots } from './container-roots.ts';
+import { Endpoints, endpointsOf } from './endpoints.ts';
 import { exportImage } from './image-export.ts';
 import { ImageKeeping } from './image-keeping.ts';
 import { ImageMarks } from './image-marks.ts';
@@ -40,7 +42,6 @@ import {
 } from './manifest.ts';
 import { resolveName } from './names.ts';
 import { formatReference, imageIdOf, parseReference, type Reference, repositoryName } from './reference.ts';
-import { Registry } from './registry.ts';
 import { SharedWork, Slots } from './shared-work.ts';
 
 export interface ImageStoreOptions {
@@ -48,6 +49,8 @@ export interface ImageStoreOptions {
   executor: Executor;
   /** host[:port] of registries that are asked over plain HTTP. */
   insecureRegistries: readonly string[];
+  /** Left out: none. */
+  registryMirrors?: RegistryMirrors;
   logger: Logger;
   clock: Clock;
 }
@@ -120,10 +123,16 @@ class Store implements ImageStore {
     return record && this.#image(record);
   }
 
-  async pull(reference: string, credentials: PullCredentials | undefined, signal: AbortSignal): Promise<Image> {
+  async pull(
+    reference: string,
+    credentials: ReadonlyMap<string, PullCredentials> | undefined = new Map(),
+    signal: AbortSignal,
+  ): Promise<Image> {
     const parsed = parseReference(reference);
+    const { registryMirrors = {}, insecureRegistries } = this.#options;
+    const used = endpointsOf(parsed.domain, registryMirrors, insecureRegistries, credentials).map((one) => one.credentials);
     // Others' credentials must neither help nor harm.
-    const key = JSON.stringify([formatReference(parsed), credentials?.username, credentials?.password]);
+    const key = JSON.stringify([formatReference(parsed), used.map((one) => one && [one.username, one.password])]);
     return this.#pulls.run(key, signal, async (workSignal) => {
       const present = this.#find(reference);
       const release = present && this.#keeping.claim(present.id);
@@ -244,12 +253,11 @@ class Store implements ImageStore {
     };
   }
 
-  async #pull(reference: Reference, credentials: PullCredentials | undefined, signal: AbortSignal): Promise<Image> {
-    const { clock, insecureRegistries, logger } = this.#options;
+  async #pull(reference: Reference, credentials: ReadonlyMap<string, PullCredentials>, signal: AbortSignal): Promise<Image> {
+    const { clock, insecureRegistries, registryMirrors: mirrors = {}, logger } = this.#options;
     const startMs = clock.monotonicMs();
     const name = formatReference(reference);
-    const insecure = insecureRegistries.includes(reference.domain);
-    const registry = new Registry({ reference, credentials, insecure, clock });
+    const registry = new Endpoints({ reference, mirrors, insecureRegistries, credentials, clock });
     const refuse = (why: string) => new AgentError('ImagePull', `${name}: ${why}`, { reference: name });
 
     const { manifest, digest } = await resolveManifest(registry, reference, refuse, signal);
@@ -270,7 +278,7 @@ class Store implements ImageStore {
   }
 
   async #download(
-    registry: Registry,
+    registry: Endpoints,
     layer: Descriptor,
     signal: AbortSignal,
     progress: (bytes: number) => void,
@@ -334,7 +342,7 @@ function distinctLayers(diffIds: readonly string[]): string[] {
 
 /** The manifest for this machine, and the digest of what the reference names (the index, when there is one). */
 async function resolveManifest(
-  registry: Registry,
+  registry: Endpoints,
   reference: Reference,
   refuse: (why: string) => AgentError,
   signal: AbortSignal,

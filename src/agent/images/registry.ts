@@ -13,15 +13,24 @@ import { type Descriptor, digestOf, manifestBytesMax, manifestTypes } from './ma
 import { formatReference, type Reference } from './reference.ts';
 import { parseChallenges, requestToken } from './registry-token.ts';
 
+export interface RegistryEndpoint {
+  /** http(s)://host[:port][/prefix], to which /v2/… is added. */
+  base: string;
+  /** The registry that it stands for when it is a mirror. */
+  mirrorOf: string | undefined;
+  /** Its own, never those of the registry that it mirrors. */
+  credentials: PullCredentials | undefined;
+}
+
 export interface RegistryOptions {
   reference: Reference;
-  credentials: PullCredentials | undefined;
-  /** Plain HTTP. */
-  insecure: boolean;
+  endpoint: RegistryEndpoint;
   clock: Clock;
 }
 
 const triesMax = 5;
+/** After a mirror there is another to ask. */
+const mirrorTriesMax = 2;
 const firstPauseMs = 250;
 /** Without a byte for this long a connection counts as dead. */
 const stallMs = 30_000;
@@ -36,9 +45,7 @@ export class Registry {
 
   constructor(options: RegistryOptions) {
     this.#options = options;
-    const { domain } = options.reference;
-    const host = domain === 'docker.io' ? 'registry-1.docker.io' : domain;
-    this.#base = `${options.insecure ? 'http' : 'https'}://${host}`;
+    this.#base = options.endpoint.base;
   }
 
   /** The document named by a tag or digest, with its own digest. AgentError 'ImagePull'. */
@@ -90,13 +97,14 @@ export class Registry {
   }
 
   async #retry<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+    const most = this.#options.endpoint.mirrorOf === undefined ? triesMax : mirrorTriesMax;
     for (let tries = 1; ; tries++) {
       try {
         return await attempt();
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof Passing)) throw error;
-        if (tries === triesMax) throw this.#refuse(error.message, error);
+        if (tries === most) throw this.#refuse(error.message, error);
         await delay(this.#options.clock, firstPauseMs * 2 ** (tries - 1), signal);
       }
     }
@@ -111,7 +119,10 @@ export class Registry {
   ): Promise<void> {
     const stall = new StallGuard(this.#options.clock, signal);
     try {
-      const url = `${this.#base}/v2/${this.#options.reference.path}/${path}`;
+      const { mirrorOf } = this.#options.endpoint;
+      // A mirror of many registries cannot know otherwise whose image is meant; those of one ignore it.
+      const whose = mirrorOf === undefined ? '' : `?ns=${encodeURIComponent(mirrorOf)}`;
+      const url = `${this.#base}/v2/${this.#options.reference.path}/${path}${whose}`;
       let response = await this.#send(url, accept, stall.signal);
       if (response.status === 401) {
         await response.body?.cancel();
@@ -157,7 +168,9 @@ export class Registry {
 
   /** The Authorization header that satisfies the registry's challenge. */
   async #authorize(header: string, signal: AbortSignal): Promise<string | undefined> {
-    const { credentials, insecure, reference } = this.#options;
+    const { endpoint, reference } = this.#options;
+    const { base, credentials } = endpoint;
+    const insecure = base.startsWith('http:');
     const challenges = parseChallenges(header);
     const basic = credentials && `Basic ${Buffer.from(`${credentials.username}:${credentials.password}`).toString('base64')}`;
     const bearer = challenges.find(({ scheme }) => scheme === 'bearer');

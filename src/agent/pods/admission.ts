@@ -1,6 +1,8 @@
 /** Whether this machine takes a pod up. Pure but for the ledger; the words are those Kubernetes users know. */
 import { matchesRequired } from '../../machinery/node-affinity.ts';
+import { podAmounts } from '../../machinery/pod-resources.ts';
 import { qosClassOf } from '../../machinery/qos.ts';
+import { quantityValue } from '../../machinery/quantity.ts';
 import { toleratesAll } from '../../machinery/tolerations.ts';
 import type { Node, Pod } from '../../machinery/types.ts';
 import { isCritical } from '../eviction/rank.ts';
@@ -35,6 +37,8 @@ export function admit(
   }
   const refusal = unsupported(spec);
   if (refusal) return refusal;
+  const pages = hugePageShortage(pod);
+  if (pages) return pages;
   if (!hostPorts.reserve(pod)) {
     return { reason: 'HostPortConflict', message: 'Pod was rejected: Pod cannot be started due to host port conflict' };
   }
@@ -55,6 +59,17 @@ function refusedUnderPressure(pod: Pod, pressure: ReadonlySet<PressureCondition>
   return { reason: 'Evicted', message };
 }
 
-function shortageMessage({ resource, requested, used, capacity }: Shortage): string {
+/** The Node offers no huge pages, so that the scheduler places no such pod here; one that names the node itself comes all the same. */
+function hugePageShortage({ spec }: Pod): Refusal | undefined {
+  for (const [resource, amount] of Object.entries(podAmounts(spec!, 'requests', { overhead: true }))) {
+    const requested = resource.startsWith('hugepages-') ? quantityValue(amount) : 0;
+    if (requested > 0) {
+      return { reason: `OutOf${resource}`, message: shortageMessage({ resource, requested, used: 0, capacity: 0 }) };
+    }
+  }
+  return undefined;
+}
+
+function shortageMessage({ resource, requested, used, capacity }: Omit<Shortage, 'resource'> & { resource: string }): string {
   return `Pod was rejected: Node didn't have enough resource: ${resource}, requested: ${requested}, used: ${used}, capacity: ${capacity}`;
 }

@@ -25,7 +25,7 @@ import { mountImageVolumes } from './image-volumes.ts';
 import { containerCgroupLimits, containerNeeds, oomScoreAdjust } from './needs.ts';
 import type { PodObjects } from './objects.ts';
 import { ephemeralOf } from './pod-context.ts';
-import { credentialsFor } from './pull-secrets.ts';
+import { pullCredentials } from './pull-secrets.ts';
 import { type ContainerRun, containerId, type PodPaths, type PodRecord } from './record.ts';
 import { hostnameOf, namespacesOf, podMounts } from './sandbox.ts';
 import type { PodServices } from './services.ts';
@@ -71,7 +71,7 @@ export async function launchContainer(context: LaunchContext, container: Contain
   const fieldPath = fieldPathOf(pod, container.name);
   const secrets = (pod.spec?.imagePullSecrets ?? []).map(({ name }) => objects.secret(name ?? ''));
   const wanted = { reference: container.image ?? '', policy: container.imagePullPolicy, fieldPath };
-  const image = await context.puller.ensure(pod, wanted, credentialsFor(wanted.reference, secrets), signal);
+  const image = await context.puller.ensure(pod, wanted, pullCredentials(secrets), signal);
   const mapping = mappingOf(pod, record, context.paths);
   await mountImageVolumes({ pod, images: services.images, puller: context.puller, objects, mapping, signal }, container);
   const id = containerId(pod.metadata.uid!, container.name, attempt);

@@ -65,7 +65,7 @@ export class ContainerRuns {
       paths,
       address,
       onChange: () => waker.wake(),
-      onUnhealthy: (container, run, message) => this.restart(container, run, message),
+      onUnhealthy: (container, run, probe, message) => this.restart(container, run, message, probe.terminationGracePeriodSeconds),
     });
     this.#stopper = new ContainerStopper({
       services,
@@ -279,7 +279,8 @@ export class ContainerRuns {
     const pod = this.#context.pod();
     services.exits.on(run.id, () => waker.wake());
     this.probes.begin(pod, container, run, { adopted: false });
-    publish();
+    // A container counts as running when its hook is through.
+    if (!container.lifecycle?.postStart) publish();
     const target = { id: run.id, bundle: paths.bundle(container.name, run.attempt) };
     const failure = await runPostStart(services, container, { target, address: addressOf(this.#context), signal });
     if (!failure) return;
@@ -296,14 +297,12 @@ export class ContainerRuns {
     this.restart(container, run, `Container ${container.name} definition changed, will be restarted`);
   }
 
-  /** In the background: the worker goes on and sees the end as it sees any. */
-  restart(container: Container, run: ContainerRun, message: string): void {
+  /** In the background: the worker goes on and sees the end as it sees any. `graceSeconds` instead of the pod's. */
+  restart(container: Container, run: ContainerRun, message: string, graceSeconds?: number): void {
     const { services } = this.#context;
     const pod = this.#context.pod();
     if (this.#stopper.isStopping(run)) return;
     services.events.record(pod, 'Normal', 'Killing', message, fieldPathOf(pod, container.name));
-    const graceSeconds =
-      container.livenessProbe?.terminationGracePeriodSeconds ?? container.startupProbe?.terminationGracePeriodSeconds;
     this.#stop(container, run, { quiet: true, ...(graceSeconds === undefined ? {} : { graceSeconds }) }).catch(
       (error: unknown) => {
         if (!this.#options.signal.aborted)

@@ -47,7 +47,7 @@ export class ImagePuller {
   async ensure(
     pod: Pod,
     { reference, policy: wanted, fieldPath }: WantedImage,
-    credentials: PullCredentials | undefined,
+    credentials: ReadonlyMap<string, PullCredentials>,
     signal: AbortSignal,
   ): Promise<Image> {
     const { images, events, clock } = this.#options;

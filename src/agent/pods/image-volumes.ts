@@ -7,7 +7,7 @@ import type { IdMapping } from '../host/user-namespaces.ts';
 import type { ImageStore } from '../types.ts';
 import type { ImagePuller } from './image-puller.ts';
 import type { PodObjects } from './objects.ts';
-import { credentialsFor } from './pull-secrets.ts';
+import { pullCredentials } from './pull-secrets.ts';
 
 /** In the image store, where a container's root has its container's id. No such id holds a dot. */
 export function imageVolumeId(podUid: string, volume: string): string {
@@ -37,7 +37,7 @@ export async function mountImageVolumes(context: ImageVolumesContext, container:
     if (await images.mountedRoot(id)) continue;
     const { reference = '', pullPolicy } = source;
     const secrets = (pod.spec?.imagePullSecrets ?? []).map((secret) => objects.secret(secret.name ?? ''));
-    const image = await puller.ensure(pod, { reference, policy: pullPolicy }, credentialsFor(reference, secrets), signal);
+    const image = await puller.ensure(pod, { reference, policy: pullPolicy }, pullCredentials(secrets), signal);
     await images.mountRoot(id, image, { readOnly: true, ...(mapping ? { mapping } : {}) });
   }
 }

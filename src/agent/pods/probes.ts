@@ -19,7 +19,7 @@ export interface PodProbesOptions {
   address: () => string | undefined;
   onChange: () => void;
   /** The container failed its liveness or startup probe: `message` says so for people. */
-  onUnhealthy: (container: Container, run: ContainerRun, message: string) => void;
+  onUnhealthy: (container: Container, run: ContainerRun, probe: Probe, message: string) => void;
 }
 
 type Kind = 'Startup' | 'Readiness' | 'Liveness';
@@ -113,7 +113,8 @@ export class PodProbes {
       const result = await this.#check('Startup', pod, container, probe, probed.run, signal);
       if (result.ok) return true;
       if (++failures >= (probe.failureThreshold ?? 3)) {
-        this.#options.onUnhealthy(container, probed.run, `Container ${container.name} failed startup probe, will be restarted`);
+        const message = `Container ${container.name} failed startup probe, will be restarted`;
+        this.#options.onUnhealthy(container, probed.run, probe, message);
         return false;
       }
       await this.#period(probe, signal);
@@ -147,7 +148,8 @@ export class PodProbes {
       const { ok } = await this.#check('Liveness', pod, container, probe, probed.run, signal);
       failures = ok ? 0 : failures + 1;
       if (failures >= (probe.failureThreshold ?? 3)) {
-        this.#options.onUnhealthy(container, probed.run, `Container ${container.name} failed liveness probe, will be restarted`);
+        const message = `Container ${container.name} failed liveness probe, will be restarted`;
+        this.#options.onUnhealthy(container, probed.run, probe, message);
         return;
       }
       await this.#period(probe, signal);

@@ -1,4 +1,4 @@
-/** Registry credentials for an image from a pod's pull secrets. Pure. */
+/** Registry credentials from a pod's pull secrets. Pure. */
 import type { Secret } from '../../machinery/types.ts';
 import type { PullCredentials } from '../types.ts';
 
@@ -8,22 +8,20 @@ interface RegistryEntry {
   auth?: string;
 }
 
-/** The registry host of a reference as users write it. */
-export function registryOf(reference: string): string {
-  const first = reference.split('/')[0]!;
-  const isHost = reference.includes('/') && (first.includes('.') || first.includes(':') || first === 'localhost');
-  return isHost ? first : 'docker.io';
-}
-
-/** The first entry that names the image's registry. Secrets of other types and broken ones give nothing. */
-export function credentialsFor(reference: string, secrets: readonly (Secret | undefined)[]): PullCredentials | undefined {
-  const host = registryOf(reference);
+/**
+ * What the secrets hold for each registry, by host[:port] (docker.io for Docker Hub): of several the first. Secrets of other types
+ * and broken ones give nothing.
+ */
+export function pullCredentials(secrets: readonly (Secret | undefined)[]): ReadonlyMap<string, PullCredentials> {
+  const byHost = new Map<string, PullCredentials>();
   for (const secret of secrets) {
-    const entry = Object.entries(registriesOf(secret)).find(([key]) => hostOfKey(key) === host)?.[1];
-    const found = entry && credentialsOf(entry);
-    if (found) return found;
+    for (const [key, entry] of Object.entries(registriesOf(secret))) {
+      const host = hostOfKey(key);
+      const found = credentialsOf(entry);
+      if (found && !byHost.has(host)) byHost.set(host, found);
+    }
   }
-  return undefined;
+  return byHost;
 }
 
 function registriesOf(secret: Secret | undefined): Record<string, RegistryEntry> {

@@ -29,6 +29,8 @@ export interface StopOptions {
   signal: AbortSignal;
 }
 
+/** The one-off extension that Kubernetes documents for hooks that outlast the grace period. */
+const afterHookMs = 2_000;
 /** After SIGKILL a process that waits for a disk may take a while. */
 const killedWaitMs = 10_000;
 const lookMs = 200;
@@ -71,9 +73,11 @@ export class ContainerStopper {
       events.record(pod, 'Normal', 'Killing', `Stopping container ${container.name}`, fieldPathOf(pod, container.name));
     }
     if (options.killAtMs() > clock.monotonicMs()) {
-      await this.#preStop(pod, container, run, options);
+      const hooked = await this.#preStop(pod, container, run, options);
       await signalProcess(identity, signalNumber(run.stopSignal));
-      await this.#ended(container, run, options.killAtMs, options.signal);
+      // A hook may use up all the time there was; the program is to hear of its end all the same.
+      const leastMs = hooked ? clock.monotonicMs() + afterHookMs : 0;
+      await this.#ended(container, run, () => Math.max(options.killAtMs(), leastMs), options.signal);
     }
     if ((run.state as ContainerRun['state']) === 'exited') return;
     await signalProcess(identity, 'SIGKILL');
@@ -85,9 +89,10 @@ export class ContainerStopper {
     throw new Error(`container ${container.name} does not end`);
   }
 
-  async #preStop(pod: Pod, container: Container, run: ContainerRun, options: StopOptions): Promise<void> {
+  /** Whether there was a hook to run. */
+  async #preStop(pod: Pod, container: Container, run: ContainerRun, options: StopOptions): Promise<boolean> {
     const { services, paths, address, waker } = this.#options;
-    if (!container.lifecycle?.preStop) return;
+    if (!container.lifecycle?.preStop) return false;
     const abort = new AbortController();
     const hook = runPreStop(services, container, {
       target: { id: run.id, bundle: paths.bundle(container.name, run.attempt) },
@@ -107,6 +112,7 @@ export class ContainerStopper {
     abort.abort(new Error('the grace period is over'));
     const failure = await finished.catch(() => undefined);
     if (failure) services.events.record(pod, 'Warning', 'FailedPreStopHook', failure, fieldPathOf(pod, container.name));
+    return true;
   }
 
   async #ended(container: Container, run: ContainerRun, untilMs: () => number, signal: AbortSignal): Promise<void> {

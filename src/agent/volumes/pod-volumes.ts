@@ -182,6 +182,9 @@ export class PodVolumes {
       const limit = bytes.length ? [`size=${Math.min(...bytes)}`] : [];
       if (!isMounted) await this.#mountTmpfs(dir, ['mode=0777', ...limit]);
       else if (!fresh) return;
+    } else if (medium?.startsWith('HugePages')) {
+      // A pod with such a request is not admitted: this machine offers none.
+      throw new AgentError('Volume', 'hugePages storage requested, but there is no resource request for huge pages');
     } else if (medium) {
       throw new AgentError('Volume', `unknown storage medium "${medium}"`);
     } else if (!fresh) return;

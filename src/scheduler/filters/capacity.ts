@@ -9,7 +9,8 @@ export const nodeResourcesFit: Filter = (needs, node) => {
   return short.length > 0 ? { filter: 'NodeResourcesFit', short } : undefined;
 };
 
-function* shortages({ requests }: PodNeeds, { requested, allocatable, podCount }: NodeState): Iterable<Shortage> {
+function* shortages({ requests, others }: PodNeeds, node: NodeState): Iterable<Shortage> {
+  const { requested, requestedOthers, allocatable, podCount } = node;
   if (podCount + 1 > allocatable.pods) yield { resource: 'pods', wanted: 1, used: podCount, allocatable: allocatable.pods };
   const amounts = [
     ['cpu', 'cpuMilli'],
@@ -21,6 +22,11 @@ function* shortages({ requests }: PodNeeds, { requested, allocatable, podCount }
     if (wanted > 0 && requested[field] + wanted > allocatable[field]) {
       yield { resource, wanted, used: requested[field], allocatable: allocatable[field] };
     }
+  }
+  for (const [resource, wanted] of others) {
+    const used = requestedOthers.get(resource) ?? 0;
+    const has = allocatable.others.get(resource) ?? 0;
+    if (wanted > 0 && used + wanted > has) yield { resource, wanted, used, allocatable: has };
   }
 }
 
