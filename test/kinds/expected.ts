@@ -123,7 +123,7 @@ export const expected: Record<string, Expected> = {
     row: ['a', 'app=web', '90s'],
   },
   ServiceCIDR: { stored: { status: {} }, row: ['a', '10.99.0.0/16', '90s'] },
-  IPAddress: { stored: {}, row: ['10.43.0.7', 'services/default/web', '90s'] },
+  IPAddress: { stored: {}, row: ['10.43.0.7', 'services/default/web'] },
   StorageClass: {
     stored: { reclaimPolicy: 'Delete', volumeBindingMode: 'Immediate' },
     row: ['a', 'example.com/disks', 'Delete', 'Immediate', false, '90s'],

@@ -197,7 +197,10 @@ export class RequestAudit {
     const { level = 'None', omitStages = [] } = this.#decision ?? {};
     if (level === 'None' || omitStages.includes(stage)) return;
     const { id, requestURI, sourceIPs, userAgent, receivedMs, verb, resource } = this.#request;
-    const annotations = { ...(this.#isConfidential() ? {} : this.notes.all()), ...this.#annotations };
+    const annotations = {
+      ...(this.#isConfidential() ? {} : this.notes.all({ withBodies: level.startsWith('Request') })),
+      ...this.#annotations,
+    };
     this.#options.sink.record({
       kind: 'Event',
       apiVersion: 'audit.k8s.io/v1',

@@ -9,17 +9,25 @@ const notesMax = 64;
 /** Of a request for several objects (a deletion of a collection) only so many are told about. */
 const objectsMax = 64;
 
-export class AdmissionNotes {
-  readonly #notes = new Map<string, string>();
+interface Note {
+  text: string;
+  ofBody: boolean;
+}
 
-  /** What was said first stays. Keys that are none, and what is more than can be told, are left out. */
-  add(key: string, value: string): void {
+export class AdmissionNotes {
+  readonly #notes = new Map<string, Note>();
+
+  /**
+   * What was said first stays. Keys that are none, and what is more than can be told, are left out. What repeats parts of the
+   * object (`ofBody`) is told only where the body of the request is told, too.
+   */
+  add(key: string, text: string, { ofBody = false } = {}): void {
     if (this.#notes.has(key) || this.#notes.size >= notesMax) return;
     if (key.split('/').length !== 2 || isQualifiedName(key).length > 0) return;
-    this.#notes.set(key, cut(value));
+    this.#notes.set(key, { text: cut(text), ofBody });
   }
 
-  get entries(): Iterable<[string, string]> {
+  get entries(): Iterable<[string, Note]> {
     return this.#notes;
   }
 }
@@ -36,9 +44,11 @@ export class RequestNotes {
   }
 
   /** Of several objects the first that says something about a key. */
-  all(): Record<string, string> {
+  all({ withBodies }: { withBodies: boolean }): Record<string, string> {
     const found: Record<string, string> = {};
-    for (const notes of this.#byObject.values()) for (const [key, value] of notes.entries) found[key] ??= value;
+    for (const notes of this.#byObject.values()) {
+      for (const [key, { text, ofBody }] of notes.entries) if (withBodies || !ofBody) found[key] ??= text;
+    }
     return found;
   }
 }

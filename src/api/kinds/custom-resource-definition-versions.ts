@@ -25,7 +25,12 @@ export function fromFirstDefinition(object: KubeObject): KubeObject {
   const named = Array.isArray(spec.versions) && spec.versions.length > 0 ? spec.versions : undefined;
   const versions = (named ?? [{ name: version ?? '', served: true, storage: true }]) as JsonObject[];
   const keeps = preserveUnknownFields !== false;
-  const next: JsonObject = { ...rest, versions: versions.map((one) => versionOf(one, common, keeps)) };
+  // Only this version takes a scope for granted.
+  const next: JsonObject = {
+    ...rest,
+    scope: spec.scope || 'Namespaced',
+    versions: versions.map((one) => versionOf(one, common, keeps)),
+  };
   if (isObject(conversion)) next.conversion = conversionOf(conversion);
   return { ...object, spec: next } as KubeObject;
 }

@@ -73,7 +73,7 @@ export const ipAddressKind: KindDefinition<IpAddress> = {
 
   validateUpdate: (next, previous) => checkImmutable('spec.parentRef', next.spec?.parentRef, previous.spec?.parentRef),
 
-  columns: [nameColumn, column('ParentRef', parentCell, 'Who has the address.'), ageColumn],
+  columns: [nameColumn, column('ParentRef', parentCell, 'Who has the address.')],
 
   selectableFields: { 'spec.parentRef.name': ({ spec }) => spec?.parentRef?.name ?? '' },
 };

@@ -48,7 +48,7 @@ export const volumeAttachmentKind: KindDefinition<VolumeAttachment> = {
 
   columns: [
     nameColumn,
-    column('Attacher', ({ spec }) => spec?.attacher ?? '', 'The driver that attaches it.'),
+    { ...column('Attacher', ({ spec }) => spec?.attacher ?? '', 'The driver that attaches it.'), format: 'name' },
     column('PV', ({ spec }) => spec?.source?.persistentVolumeName ?? '', 'The volume.'),
     column('Node', ({ spec }) => spec?.nodeName ?? '', 'The node.'),
     { ...column('Attached', ({ status }) => status?.attached ?? false, 'Whether it is.'), type: 'boolean' },

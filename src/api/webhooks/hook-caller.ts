@@ -13,6 +13,7 @@ import { newUid } from '../object-metadata.ts';
 import type { RegistryContext } from '../registry-types.ts';
 import { namespaceKey, objectOf } from '../stored-objects.ts';
 import { deniedBy, readReview, reviewBody, reviewRequest, reviewVersion } from './admission-review.ts';
+import { type HookPlace, noteFailedOpen } from './audit-notes.ts';
 import type { HookClient } from './hook-client.ts';
 import { isExempt, matchingVersion, namespaceMatches, objectMatches } from './rules.ts';
 import type { Hook, Phase, ReviewResponse } from './types.ts';
@@ -54,7 +55,7 @@ export class HookCaller {
    * Its consent, or undefined when it could not be asked and that is to be ignored. StatusError when it refuses, or cannot be
    * asked and that counts as a refusal.
    */
-  async ask(hook: Hook, request: AdmissionRequest, version: KindVersion): Promise<ReviewResponse | undefined> {
+  async ask(hook: Hook, request: AdmissionRequest, version: KindVersion, at: HookPlace): Promise<ReviewResponse | undefined> {
     const { webhook } = hook;
     const { name, sideEffects = '' } = webhook;
     if (request.dryRun && !dryRunEffects.has(sideEffects)) {
@@ -67,6 +68,7 @@ export class HookCaller {
       if (!(error instanceof ApiError)) throw error;
       const failed = `failed calling webhook ${JSON.stringify(name)}: ${error.message}`;
       if (webhook.failurePolicy !== 'Ignore') throw internalError(failed);
+      noteFailedOpen(request.notes, this.#phase, at, name);
       this.#options.logger.warn({ webhook: name, configuration: hook.configuration }, `${failed}; ignored as its policy says`);
       return undefined;
     }

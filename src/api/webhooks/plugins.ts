@@ -10,6 +10,7 @@ import { dropNulls } from '../object-input.ts';
 import type { RegistryContext } from '../registry-types.ts';
 import { fromStorage, toStorage } from '../stored-objects.ts';
 import { hasOwnForm } from './admission-review.ts';
+import { noteMutation, notePatch } from './audit-notes.ts';
 import type { HookCaller } from './hook-caller.ts';
 import type { HookIndex } from './hook-index.ts';
 import { mayConcern } from './rules.ts';
@@ -34,10 +35,11 @@ export function validatingWebhooks({ index, caller }: Parts): AdmissionPlugin {
     needsRecent: needsRecent(index),
     /** All at once; of several refusals the caller is told that of the first hook in order. */
     async validate(request, context) {
-      const asked = index.hooks.flatMap((hook) => {
+      const wanted = index.hooks.flatMap((hook) => {
         const version = caller.wants(hook, request, context);
-        return version ? [caller.ask(hook, request, version)] : [];
+        return version ? [{ hook, version }] : [];
       });
+      const asked = wanted.map(({ hook, version }, place) => caller.ask(hook, request, version, { round: 0, index: place }));
       const refused = (await Promise.allSettled(asked)).find((result) => result.status === 'rejected');
       if (refused) throw refused.reason;
     },
@@ -64,8 +66,8 @@ export function mutatingWebhooks({ index, caller }: Parts): AdmissionPlugin {
       if (first && request.object && !sameJson(request.object, first.after)) {
         for (const id of first.invoked) first.again.add(id);
       }
-      const hooks = index.hooks.filter(({ id }) => !first || first.again.has(id));
-      const { invoked, again, changed } = await askInOrder(caller, { hooks, request, context });
+      const hooks = [...index.hooks.entries()].filter(([, { id }]) => !first || first.again.has(id));
+      const { invoked, again, changed } = await askInOrder(caller, { hooks, round: first ? 1 : 0, request, context });
       if (first || !request.object) return;
       rounds.set(request, { invoked, again, after: structuredClone(request.object) });
       // What others added to an object is seen by the plugins that add, too.
@@ -74,18 +76,34 @@ export function mutatingWebhooks({ index, caller }: Parts): AdmissionPlugin {
   };
 }
 
+interface Round {
+  /** With their places among all hooks. */
+  hooks: readonly [number, Hook][];
+  round: 0 | 1;
+  request: AdmissionRequest;
+  context: RegistryContext;
+}
+
 async function askInOrder(
   caller: HookCaller,
-  { hooks, request, context }: { hooks: readonly Hook[]; request: AdmissionRequest; context: RegistryContext },
+  { hooks, round, request, context }: Round,
 ): Promise<{ invoked: Set<string>; again: Set<string>; changed: boolean }> {
   const invoked = new Set<string>();
   const again = new Set<string>();
   let changed = false;
-  for (const hook of hooks) {
+  for (const [index, hook] of hooks) {
     const version = caller.wants(hook, request, context);
     if (!version) continue;
-    const response = await caller.ask(hook, request, version);
-    if (response?.patch && applyAnswer(hook, request, version, response)) {
+    const at = { round, index };
+    let mutated = false;
+    try {
+      const response = await caller.ask(hook, request, version, at);
+      mutated = response?.patch !== undefined && response.patch !== '' && applyAnswer(hook, request, version, response);
+      if (response?.patch) notePatch(request.notes, at, hook, response);
+    } finally {
+      noteMutation(request.notes, at, hook, mutated);
+    }
+    if (mutated) {
       changed = true;
       for (const id of invoked) again.add(id);
     }
