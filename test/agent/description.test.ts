@@ -83,6 +83,7 @@ const specInput = (container: Partial<Container>, spec: Partial<PodSpec> = {}): 
   mounts: [],
   limits: { cpuShares: 512, cpuQuotaMicros: 50_000, memoryLimitBytes: 1024, pidsLimit: 10 },
   cgroupsPath: '/pods/x',
+  cgroupVersion: 2,
   oomScoreAdj: -997,
   bounding: every,
   hostDevices: [],
@@ -101,6 +102,9 @@ test('the runtime is told limits, namespaces, masks and privileges', () => {
   );
   assert.equal(linux.resources.cpu, { shares: 512, quota: 50_000, period: 100_000 });
   assert.equal(linux.resources.memory, { limit: 1024, swap: 1024 });
+  assert.equal(linux.resources.unified, { 'memory.oom.group': '1' });
+  const old = buildSpec({ ...specInput({}), cgroupVersion: 1 }).linux.resources as Record<string, unknown>;
+  assert.is(old.unified, undefined, 'runtimes refuse it on version 1');
   assert.ok(linux.maskedPaths?.includes('/proc/kcore'));
   assert.ok(spec.root.readonly && spec.process.noNewPrivileges);
   assert.is(spec.process.oomScoreAdj, -997);

@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { pods } from '../../src/machinery/resources.ts';
 import type { Pod, PodSpec } from '../../src/machinery/types.ts';
-import { image, Lab } from './support/lab.ts';
+import { image, Lab, until } from './support/lab.ts';
 
 let lab: Lab;
 test.before(async () => {
@@ -69,6 +69,31 @@ test('a container gets more and less while it runs', async () => {
     assert.equal(limits(pod, idOf(pod)), [quota, bytes]);
     assert.equal(limits(pod), [quota, bytes], 'the pod as a whole follows');
   }
+});
+
+test('a memory limit below what is in use is refused, and nobody is killed for it', async () => {
+  const script = 'dd if=/dev/zero of=/dev/shm/held bs=1048576 count=24 2>/dev/null; exec sleep 1000';
+  const both = (memory: string) => ({ requests: amounts('100m', memory), limits: amounts('100m', memory) });
+  const command = ['sh', '-c', script];
+  const readinessProbe = { exec: { command: ['test', '-s', '/dev/shm/held'] }, periodSeconds: 1 };
+  await lab.createPod('full', { containers: [container(both('64Mi'), { command, readinessProbe })] });
+  const before = await lab.running('full');
+  const id = idOf(before);
+  await until('it holds memory', async () => ((await lab.cgroups.containerMemory(before.metadata.uid!, id)) ?? 0) > 20 * 2 ** 20);
+  await resize('full', both('16Mi'));
+  const inProgress = (pod: Pod) => conditionOf(pod, 'PodResizeInProgress');
+  const refused = await lab.podUntil('full', 'is refused', (_status, pod) => inProgress(pod)?.reason === 'Error');
+  assert.match(
+    inProgress(refused)!.message!,
+    /^cannot decrease memory limits: \[attempting to set pod memory limit \(16777216\) below current usage \(\d+\), attempting to set container "main" memory limit \(16777216\) below current usage \(\d+\)\]$/,
+  );
+  assert.equal(limits(refused, id)[1], mebi(64));
+  await resize('full', both('96Mi'));
+  const pod = await lab.podUntil('full', 'has more', (_status, now) => {
+    return mainOf(now).resources?.limits?.memory === '96Mi' && !inProgress(now);
+  });
+  assert.equal([mainOf(pod).restartCount, idOf(pod), limits(pod, id)[1]], [0, id, mebi(96)]);
+  await lab.deletePod('full');
 });
 
 test('a container that wants a restart for it gets one, whatever its exit code and the policy', async () => {

@@ -241,6 +241,7 @@ async function describe(
     mounts: mapping ? await withLockedFlags(mounts) : mounts,
     limits: containerCgroupLimits(container),
     cgroupsPath: `${context.cgroupParent}/${id}`,
+    cgroupVersion: services.cgroups.version,
     oomScoreAdj: oomScoreAdjust(qos, containerNeeds(container, 'requests').memoryBytes, services.machineMemoryBytes),
     bounding: services.bounding,
     hostDevices: privileged ? await services.hostDevices() : [],

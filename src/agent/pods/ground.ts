@@ -23,7 +23,7 @@ import { tearDownPod } from './teardown.ts';
 import { hasOwnUsers, mappingOf } from './user-namespace.ts';
 
 /** Processes and threads of one pod. */
-const pidsMax = 32_768;
+export const pidsMax = 32_768;
 
 export class PodGround {
   readonly volumes: PodVolumes;

@@ -100,6 +100,23 @@ export function looser(a: CgroupLimits, b: CgroupLimits): CgroupLimits {
   };
 }
 
+/** A memory limit that is to be lowered while a container runs. */
+export interface MemoryDecrease {
+  /** `pod`, or `container "name"`. */
+  of: string;
+  limitBytes: number;
+  usageBytes: number;
+}
+
+/** Below what is in use the kernel would kill (version 2 of cgroups) or refuse (version 1). Undefined: nothing against it. */
+export function memoryDecreaseRefusal(decreases: readonly MemoryDecrease[]): string | undefined {
+  const reasons = decreases
+    .filter(({ limitBytes, usageBytes }) => usageBytes >= limitBytes)
+    .map((one) => `attempting to set ${one.of} memory limit (${one.limitBytes}) below current usage (${one.usageBytes})`);
+  if (reasons.length === 0) return undefined;
+  return `cannot decrease memory limits: ${reasons.length === 1 ? reasons[0] : `[${reasons.join(', ')}]`}`;
+}
+
 /** Why the machine does not take up a resize now, or ever. */
 export function resizeRefusal({ resource, requested, used, capacity }: Shortage): NonNullable<ResizeState['pending']> {
   if (requested > capacity) {

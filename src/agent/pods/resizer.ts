@@ -5,8 +5,8 @@
  */
 import { errorMessage } from '../../lib/errors.ts';
 import type { Container, Pod } from '../../machinery/types.ts';
-import type { PodGround } from './ground.ts';
-import { containerCgroupLimits, podRequests } from './needs.ts';
+import { type PodGround, pidsMax } from './ground.ts';
+import { containerCgroupLimits, podCgroupLimits, podRequests } from './needs.ts';
 import type { PodContext } from './pod-context.ts';
 import type { ContainerRun } from './record.ts';
 import {
@@ -14,6 +14,8 @@ import {
   changedContainers,
   inForce,
   looser,
+  type MemoryDecrease,
+  memoryDecreaseRefusal,
   type ResizeState,
   resizable,
   resizeRefusal,
@@ -21,6 +23,11 @@ import {
   restartsFor,
   withResources,
 } from './resize.ts';
+
+interface Changed {
+  container: Container;
+  run: ContainerRun;
+}
 
 export interface PodResizerOptions {
   context: PodContext;
@@ -94,6 +101,11 @@ export class PodResizer {
     if (changed.length === 0 && this.#settled) return;
     const spec = context.pod().spec!;
     try {
+      const refusal = await this.#refusal(changed);
+      if (refusal) {
+        this.#failure = refusal;
+        return;
+      }
       if (changed.length > 0) {
         await ground.limit((limits) => looser(limits(inForce(context.pod(), record).spec!), limits(spec)));
         for (const { container, run } of changed) await this.#change(container, run);
@@ -108,6 +120,31 @@ export class PodResizer {
       this.#failure = errorMessage(error);
       services.logger.warn({ error, pod: context.pod().metadata.name }, 'resize not in force yet, trying again');
     }
+  }
+
+  /** Says what has more in use than its lower memory limit; runs that are to end for the resize do not count. */
+  async #refusal(changed: readonly Changed[]): Promise<string | undefined> {
+    const { cgroups } = this.#options.context.services;
+    const { uid, pod, record } = this.#options.context;
+    const decreases: MemoryDecrease[] = [];
+    const check = async (of: string, now: number | undefined, next: number | undefined, id?: string) => {
+      if (next === undefined || (now !== undefined && next >= now)) return;
+      const usage = id ? await cgroups.containerUsage(uid, id) : await cgroups.podUsage(uid);
+      if (usage) decreases.push({ of, limitBytes: next, usageBytes: usage.memory.usageBytes });
+    };
+    const memoryOf = (container: Container) => containerCgroupLimits(container).memoryLimitBytes;
+    const live = changed.filter(
+      ({ container, run }) => !restartsFor(container, changedAmounts(container.resources, run.resources)),
+    );
+    if (live.length === changed.length) {
+      const [now, next] = [inForce(pod(), record), pod()].map(({ spec }) => podCgroupLimits(spec!, pidsMax).memoryLimitBytes);
+      await check('pod', now, next);
+    }
+    for (const { container, run } of live) {
+      const before = memoryOf({ ...container, resources: run.resources ?? {} });
+      await check(`container "${container.name}"`, before, memoryOf(container), run.id);
+    }
+    return memoryDecreaseRefusal(decreases);
   }
 
   async #change(container: Container, run: ContainerRun): Promise<void> {
@@ -125,7 +162,7 @@ export class PodResizer {
   }
 
   /** Running containers that do not have what is allocated. */
-  #changed(): { container: Container; run: ContainerRun }[] {
+  #changed(): Changed[] {
     const { record, pod } = this.#options.context;
     return resizable(pod().spec!).flatMap((container) => {
       const run = record.containers[container.name]?.current;

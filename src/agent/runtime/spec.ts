@@ -66,6 +66,7 @@ export interface SpecInput {
   mounts: OciMount[];
   limits: CgroupLimits;
   cgroupsPath: string;
+  cgroupVersion: 1 | 2;
   oomScoreAdj: number;
   /** `CAP_…` names this machine can give. */
   bounding: ReadonlySet<string>;
@@ -121,7 +122,7 @@ export function buildSpec(input: SpecInput): OciSpec {
       namespaces: namespaces(input),
       ...(input.firstUserId === undefined ? {} : idMappings(input.firstUserId)),
       cgroupsPath: input.cgroupsPath,
-      resources: resources(input.limits, privileged),
+      resources: resources(input, privileged),
       ...(privileged ? { devices: input.hostDevices } : {}),
       sysctl: sysctls(pod),
       // Mounts that a container makes for the machine must have a way out.
@@ -189,10 +190,12 @@ function namespaces({ namespaces: held, pod }: SpecInput): { type: string; path?
   return list;
 }
 
-function resources(limits: CgroupLimits, privileged: boolean): Record<string, unknown> {
+/** Version 2 can kill a container as a whole when it runs out of memory, as the kubelet has it there: none goes on without its child. */
+function resources({ limits, cgroupVersion }: SpecInput, privileged: boolean): Record<string, unknown> {
   return {
     devices: [{ allow: privileged, access: 'rwm' }],
     ...limitResources(limits),
+    ...(cgroupVersion === 2 ? { unified: { 'memory.oom.group': '1' } } : {}),
   };
 }
 
