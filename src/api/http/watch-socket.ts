@@ -32,6 +32,7 @@ export async function openWatchSocket(upgrade: { request: IncomingMessage; socke
 }
 
 class SocketOutput implements WatchOutput {
+  readonly messages = true;
   readonly #socket: WebSocket;
   readonly #gone = new AbortController();
 

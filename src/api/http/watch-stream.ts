@@ -46,7 +46,10 @@ export class EncodedEvents {
 }
 
 /** Where events go: the answer to a request, or a socket. */
-export type WatchOutput = Pick<Exchange, 'signal' | 'open' | 'write' | 'pendingBytes' | 'end' | 'destroy'>;
+export interface WatchOutput extends Pick<Exchange, 'signal' | 'open' | 'write' | 'pendingBytes' | 'end' | 'destroy'> {
+  /** Each write is a message: events must not share one. */
+  readonly messages?: true;
+}
 
 export interface WatchStreamOptions {
   exchange: WatchOutput;
@@ -74,10 +77,10 @@ export async function streamWatch(options: WatchStreamOptions): Promise<void> {
   let waitingBytes = 0;
   const flush = () => {
     if (waiting.length === 0) return;
-    const bytes = waiting.length === 1 ? (waiting[0] as Buffer) : Buffer.concat(waiting, waitingBytes);
+    const writes = waiting.length === 1 || exchange.messages ? waiting : [Buffer.concat(waiting, waitingBytes)];
     waiting = [];
     waitingBytes = 0;
-    exchange.write(bytes);
+    for (const bytes of writes) exchange.write(bytes);
     if (exchange.pendingBytes <= pendingBytesMax + initialBytes) return;
     exchange.destroy();
     finish();
