@@ -71,6 +71,25 @@ test('a history that is right is accepted, also with writes whose fate is unknow
   );
 });
 
+/** The watch ends with 'c', whose deletion nobody was told of; then a create finds nothing there. */
+function unseenDeletion({ calls, notices }: Broken): void {
+  Object.assign(calls[6]!, { outcome: 'unknown', answeredAt: Infinity });
+  calls.push(answers({ kind: 'create', client: 5, value: 'd', found: found('d', 18), calledAt: 18, answeredAt: 19 }));
+  notices.pop();
+}
+
+test('a deletion of unknown fate that took effect unseen is understood from what came later', () => {
+  assert.is(problemsOf(unseenDeletion), '');
+  const listed = (of: Map<string, Found>, revision: number) =>
+    answers({ kind: 'list', key: '', client: 6, revision, found: of, calledAt: 20, answeredAt: 21 });
+  const ofEmpty = (history: Broken) => {
+    unseenDeletion(history);
+    Object.assign(history.calls.at(-1)!, { outcome: 'refused' });
+    history.calls.splice(-1, 1, listed(new Map(), 16));
+  };
+  assert.is(problemsOf(ofEmpty), '');
+});
+
 const finds = (what: string, words: RegExp, broken: (history: Broken) => void) =>
   test(`finds ${what}`, () => assert.match(problemsOf(broken), words));
 
@@ -108,6 +127,14 @@ finds('a write that took effect twice', /took effect twice/, ({ notices }) => {
 });
 finds('what nobody wrote', /was written by nobody/, ({ notices }) => {
   notices[1] = notice('MODIFIED', 11, 'q');
+});
+finds('a creation of what was there', /came after revision 14, demanded was undefined/, (history) => {
+  unseenDeletion(history);
+  history.calls.splice(6, 1);
+});
+finds('a deletion of unknown fate that a watch left out', /left out [0-9.]+ \(the end of key-0\)/, (history) => {
+  unseenDeletion(history);
+  history.notices.push(notice('ADDED', 18, 'd'));
 });
 finds('a deletion that nobody asked for', /nobody asked for/, ({ calls }) => void calls.splice(6, 1));
 finds('a stale read', /key-0 .* is not linearizable/, ({ calls }) => {

@@ -110,7 +110,7 @@ export function watchIsComplete(session: WatchSession, revisions: Revisions): st
     const { type, key, value, revision } = notice;
     const bookmark = type === 'BOOKMARK';
     if (revision < position || (!bookmark && revision === position)) say(`went from revision ${position} back to ${revision}`);
-    const left = revisions.between(position, bookmark ? revision : revision - 1);
+    const left = revisions.between(position, bookmark ? revision : revision - 0.5);
     if (left.length > 0) say(`left out ${left.map((one) => `${one.revision} (${textOf(one)})`)} before ${type} ${revision}`);
     position = Math.max(position, revision);
     if (bookmark) continue;
