@@ -230,7 +230,7 @@ async function measureIdle(): Promise<void> {
   row(`agent with ${idleCount} pods, PSS (with none: ${before.toFixed(0)} MB)`, `${after.toFixed(0)} MB`, '–', '–');
   row(
     'memory of one more pod, PSS of its monitor and growth of the agent',
-    `${monitorMb.toFixed(2)} + ${((after - before) / idleCount).toFixed(2)} MB`,
+    idleCount === 0 ? 'not measured' : `${monitorMb.toFixed(2)} + ${((after - before) / idleCount).toFixed(2)} MB`,
     '–',
     '–',
   );

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type BuiltImage, dockerArchive, entry, image as imageOf, layer, symbolicLink } from '../images/image-fixtures.ts';
-import { Session } from './support/agent-client.ts';
 import { image, Lab, mountsOf, until } from './support/lab.ts';
 
 const pages = 'registry.test/pages:1';
@@ -33,15 +32,7 @@ test.before(async () => {
 });
 test.after(() => lab.close());
 
-async function run(pod: string, script: string, container = 'main'): Promise<string> {
-  const query = ['sh', '-c', script].map((part) => `command=${encodeURIComponent(part)}`).join('&');
-  const session = await Session.open(
-    lab.options.agentSocket,
-    `/exec/default/${pod}/${container}?${query}&stdout=true&stderr=true`,
-  );
-  await session.ended;
-  return session.stdout + session.stderr;
-}
+const run = (pod: string, script: string, container?: string) => lab.shell(pod, script, container);
 
 const imageMounts = () => mountsOf(join(lab.dataDir, 'images')).filter((line) => line.includes('.pages/root '));
 

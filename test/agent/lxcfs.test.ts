@@ -8,7 +8,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lxcfsFiles, lxcfsMounts } from '../../src/agent/runtime/lxcfs.ts';
 import { parseConfig } from '../../src/node/config.ts';
-import { Session } from './support/agent-client.ts';
 import { image, Lab, until } from './support/lab.ts';
 
 const path = mkdtempSync(join(tmpdir(), 'kontiki-lxcfs-'));
@@ -32,12 +31,7 @@ const none: ReadonlySet<string> = new Set();
 const containers = (volumeMounts: { name: string; mountPath: string }[] = []) => [
   { name: 'main', image, command: ['sleep', '1000'], resources: { limits: { cpu: '1', memory: '64Mi' } }, volumeMounts },
 ];
-async function run(pod: string, script: string): Promise<string> {
-  const query = ['sh', '-c', script].map((part) => `command=${encodeURIComponent(part)}`).join('&');
-  const session = await Session.open(lab!.options.agentSocket, `/exec/default/${pod}/main?${query}&stdout=true&stderr=true`);
-  await session.ended;
-  return session.stdout + session.stderr;
-}
+const run = (pod: string, script: string) => lab!.shell(pod, script);
 const totalOf = (meminfo: string) => Number(/MemTotal:\s+(\d+)/.exec(meminfo)?.[1]);
 
 test('the configuration says no, maybe, or must; a must without lxcfs is refused', () => {

@@ -11,7 +11,6 @@ import { parseSubordinateIds, UserRanges } from '../../src/agent/pods/user-range
 import type { Executor } from '../../src/agent/types.ts';
 import { configMaps, secrets } from '../../src/machinery/resources.ts';
 import type { Pod } from '../../src/machinery/types.ts';
-import { Session } from './support/agent-client.ts';
 import { image, Lab, mountsOf, until } from './support/lab.ts';
 
 let lab: Lab;
@@ -20,15 +19,7 @@ test.before(async () => {
 });
 test.after(() => lab.close());
 
-async function run(pod: string, script: string, container = 'main'): Promise<string> {
-  const query = ['sh', '-c', script].map((part) => `command=${encodeURIComponent(part)}`).join('&');
-  const session = await Session.open(
-    lab.options.agentSocket,
-    `/exec/default/${pod}/${container}?${query}&stdout=true&stderr=true`,
-  );
-  await session.ended;
-  return session.stdout + session.stderr;
-}
+const run = (pod: string, script: string, container?: string) => lab.shell(pod, script, container);
 
 async function firstIdOf(pod: Pod): Promise<number> {
   const record = await readRecord(podPaths(lab.dataDir, pod.metadata.uid!).state);

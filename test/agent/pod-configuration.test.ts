@@ -6,7 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { configMaps, secrets } from '../../src/machinery/resources.ts';
 import type { PodSpec } from '../../src/machinery/types.ts';
-import { getText, Session } from './support/agent-client.ts';
+import { getText } from './support/agent-client.ts';
 import { image, Lab, until } from './support/lab.ts';
 
 let lab: Lab;
@@ -25,12 +25,7 @@ async function outputOf(name: string, script: string, container: Container = {},
   return (await getText(lab.options.agentSocket, `/logs/default/${name}/main`)).text;
 }
 
-async function run(pod: string, script: string): Promise<string> {
-  const query = ['sh', '-c', script].map((part) => `command=${encodeURIComponent(part)}`).join('&');
-  const session = await Session.open(lab.options.agentSocket, `/exec/default/${pod}/main?${query}&stdout=true&stderr=true`);
-  await session.ended;
-  return session.stdout + session.stderr;
-}
+const run = (pod: string, script: string) => lab.shell(pod, script);
 
 test('the environment comes from the image, objects, fields and resources, and is expanded', async () => {
   await lab.api.create(configMaps, {

@@ -3,7 +3,6 @@ import { readlinkSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { podPaths, readRecord } from '../../src/agent/pods/record.ts';
-import { Session } from './support/agent-client.ts';
 import { image, Lab, until } from './support/lab.ts';
 
 let lab: Lab;
@@ -13,12 +12,7 @@ test.before(async () => {
 test.after(() => lab.close());
 
 const container = (name: string, script = 'exec sleep 1000') => ({ name, image, command: ['sh', '-c', script] });
-async function run(pod: string, name: string, script: string): Promise<string> {
-  const query = ['sh', '-c', script].map((part) => `command=${encodeURIComponent(part)}`).join('&');
-  const session = await Session.open(lab.options.agentSocket, `/exec/default/${pod}/${name}?${query}&stdout=true&stderr=true`);
-  await session.ended;
-  return (session.stdout + session.stderr).trim();
-}
+const run = async (pod: string, name: string, script: string) => (await lab.shell(pod, script, name)).trim();
 const pauseOf = async (uid: string) => (await readRecord(podPaths(lab.dataDir, uid).state))?.pause;
 
 test('with shareProcessNamespace containers see each other, and nobody is left a zombie', async () => {

@@ -7,7 +7,6 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { configMaps, secrets } from '../../src/machinery/resources.ts';
 import type { Pod, PodSpec, Volume } from '../../src/machinery/types.ts';
-import { Session } from './support/agent-client.ts';
 import { image, Lab, until } from './support/lab.ts';
 
 type Container = Partial<PodSpec['containers'][number]>;
@@ -30,15 +29,7 @@ test.after(async () => {
 
 const main = (container: Container = {}) => ({ name: 'main', image, command: ['sleep', '1000'], ...container });
 
-async function run(pod: string, script: string, container = 'main'): Promise<string> {
-  const query = ['sh', '-c', script].map((part) => `command=${encodeURIComponent(part)}`).join('&');
-  const session = await Session.open(
-    lab.options.agentSocket,
-    `/exec/default/${pod}/${container}?${query}&stdout=true&stderr=true`,
-  );
-  await session.ended;
-  return session.stdout + session.stderr;
-}
+const run = (pod: string, script: string, container?: string) => lab.shell(pod, script, container);
 
 /** Why the pod has no volumes, as users read it; `volume` is the only one. */
 async function failedMount(pod: string, volume: Volume): Promise<string> {

@@ -18,9 +18,8 @@ import {
 } from '@kubernetes/client-node';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Status } from '../../src/machinery/status.ts';
 import { channels } from '../../src/machinery/stream-frames.ts';
-import { startWorld, type World } from '../streams/support.ts';
+import { exited, startWorld, type World } from '../streams/support.ts';
 import { startCluster, type TestCluster, until } from './cluster.ts';
 
 interface Context {
@@ -214,17 +213,6 @@ test('exec, logs and port-forward reach the machine of the pod', async ({ core, 
   assert.is(String(answer), 'echo hello');
   socket.destroy();
   await new Promise((resolve) => server.close(resolve));
-});
-
-const exited = (code: number): Status => ({
-  kind: 'Status',
-  apiVersion: 'v1',
-  metadata: {},
-  status: 'Failure',
-  message: `command terminated with non-zero exit code: ${code}`,
-  reason: 'NonZeroExitCode' as Status['reason'],
-  details: { causes: [{ reason: 'ExitCode', message: String(code) }] },
-  code: 500,
 });
 
 test.run();

@@ -6,21 +6,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Status } from '../../src/machinery/status.ts';
 import { channels } from '../../src/machinery/stream-frames.ts';
-import { startWorld } from '../streams/support.ts';
+import { exited, startWorld } from '../streams/support.ts';
 import { startCluster } from './cluster.ts';
-
-const exited = (code: number): Status => ({
-  kind: 'Status',
-  apiVersion: 'v1',
-  metadata: {},
-  status: 'Failure',
-  message: `command terminated with non-zero exit code: ${code}`,
-  reason: 'NonZeroExitCode' as Status['reason'],
-  details: { causes: [{ reason: 'ExitCode', message: String(code) }] },
-  code: 500,
-});
 
 test('objects, errors, apply, watches, pages and streams', async () => {
   const world = await startWorld();

@@ -8,14 +8,13 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { silentLogger } from '../../src/lib/logger.ts';
 import { systemRandom } from '../../src/lib/random.ts';
 import { pods } from '../../src/machinery/resources.ts';
-import type { Status } from '../../src/machinery/status.ts';
 import { channels } from '../../src/machinery/stream-frames.ts';
 import { testAuthority } from '../api/certificates.ts';
 import { kubectlHome, kubectls } from '../api/kubectl.ts';
 import type { ListeningApi } from '../api/listening.ts';
 import { MemoryCluster } from '../api/memory-cluster.ts';
 import { TestHealth } from '../api/widgets.ts';
-import { startWorld, type World } from './support.ts';
+import { exited, startWorld, type World } from './support.ts';
 
 interface Context {
   world: World;
@@ -55,17 +54,6 @@ test.before(async (context) => {
   };
 });
 test.after(async ({ close }) => close());
-
-const exited = (code: number): Status => ({
-  kind: 'Status',
-  apiVersion: 'v1',
-  metadata: {},
-  status: 'Failure',
-  message: `command terminated with non-zero exit code: ${code}`,
-  reason: 'NonZeroExitCode' as Status['reason'],
-  details: { causes: [{ reason: 'ExitCode', message: String(code) }] },
-  code: 500,
-});
 
 for (const kubectl of kubectls()) {
   const version = basename(kubectl);

@@ -21,6 +21,18 @@ export const pod = {
 
 export const success: Status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 200 };
 
+/** What the agent says of a command that ended so. */
+export const exited = (code: number): Status => ({
+  kind: 'Status',
+  apiVersion: 'v1',
+  metadata: {},
+  status: 'Failure',
+  message: `command terminated with non-zero exit code: ${code}`,
+  reason: 'NonZeroExitCode' as Status['reason'],
+  details: { causes: [{ reason: 'ExitCode', message: String(code) }] },
+  code: 500,
+});
+
 /** One upgraded connection as the agent sees it. */
 export class AgentSession {
   readonly url: string;

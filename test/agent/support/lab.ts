@@ -19,6 +19,7 @@ import { createLogger, type Logger } from '../../../src/lib/logger.ts';
 import { systemRandom } from '../../../src/lib/random.ts';
 import { nodes, pods } from '../../../src/machinery/resources.ts';
 import type { Pod, PodSpec, PodStatus } from '../../../src/machinery/types.ts';
+import { Session } from './agent-client.ts';
 import { busyboxArchive } from './busybox-archive.ts';
 import { FakeApi } from './fake-api.ts';
 
@@ -164,6 +165,15 @@ export class Lab {
       'is ready',
       ({ phase, containerStatuses }) => phase === 'Running' && containerStatuses?.every(({ ready }) => ready),
     );
+  }
+
+  /** What a script says in a container, on either of its outputs. */
+  async shell(pod: string, script: string, container = 'main'): Promise<string> {
+    const query = ['sh', '-c', script].map((part) => `command=${encodeURIComponent(part)}`).join('&');
+    const path = `/exec/default/${pod}/${container}?${query}&stdout=true&stderr=true`;
+    const session = await Session.open(this.options.agentSocket, path);
+    await session.ended;
+    return session.stdout + session.stderr;
   }
 
   async deletePod(name: string, gracePeriodSeconds = 0): Promise<void> {
